@@ -1,0 +1,1 @@
+"""Recurrent networks for sequence data: readable, fast, and streaming."""

@@ -1,0 +1,34 @@
+"""Dropout masks that depend on nothing but their place, so that every engine draws the same ones.
+
+Element k (in C order) of the mask of a layer in an update is kept where the k-th output of a SplitMix64 generator, seeded
+from (seed, update, layer), lies below the keep probability. No generator state exists, so a resumed run needs none.
+
+Source: G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators" (2014), its mix64variant13.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from elman.cells import Array
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+
+
+def mix(z: Array) -> Array:
+    """SplitMix64's output function, elementwise on uint64."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def dropout_mask(seed: int, update: int, layer: int, shape: tuple[int, ...], dropout: float) -> Array:
+    """What a layer's outputs are multiplied with: 0 where dropped, 1 / (1 - dropout) where kept.
+
+    shape: (N, T, H * directions). layer: the one whose outputs are masked, from 0. Returns float64.
+    """
+    key = np.array([seed, update, layer], dtype=np.uint64)
+    start = mix(mix(mix(key[:1] + _GAMMA) + key[1:2] + _GAMMA) + key[2:] + _GAMMA)
+    counts = np.arange(1, int(np.prod(shape)) + 1, dtype=np.uint64)
+    uniform = (mix(start + counts * _GAMMA) >> np.uint64(40)).astype(np.float64) * 2.0**-24
+    return np.where(uniform < 1.0 - dropout, 1.0 / (1.0 - dropout), 0.0).reshape(shape)

@@ -1,0 +1,341 @@
+"""The reference engine: NumPy, float64 by default, written to be read and to be checked against.
+
+A network is run layer by layer; each layer and direction is a walk through time (`recurrence.py`). Going backward visits
+the same layers from the top. Shapes: N, T, D, H, L, O as in `contract.py`; inside, time comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from elman.cells import Array, State
+from elman.engines import checks, recurrence
+from elman.engines.contract import (
+    Batch,
+    Engine,
+    Gradients,
+    LayerTrace,
+    Loss,
+    Optimiser,
+    Pieces,
+    Steps,
+    Stream,
+    Trace,
+)
+from elman.engines.dropout import dropout_mask
+from elman.engines.losses import evaluate_loss
+from elman.engines.optimisers import clip, fresh_memory, update
+from elman.engines.recurrence import Kept, Times, Weights
+from elman.errors import UsageError
+from elman.network import Network, check_parameters
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One forward pass: outputs and last state, and per layer what went in and what was kept."""
+
+    outputs: Array
+    state: State
+    layer_inputs: list[Array]
+    kept: list[Kept]
+    times: list[Times]
+    masks: list[Array | None]
+    top: Array
+
+
+@final
+class ReferenceEngine(Engine):
+    """The contract in plain NumPy. See `Engine` for what the arguments mean; dtype None means float64."""
+
+    name = "reference"
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss | None = None,
+        optimiser: Optimiser | None = None,
+        *,
+        backprop_steps: int | None = None,
+        dtype: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        dtype = dtype or "float64"
+        checks.check_engine(network, loss, optimiser, backprop_steps, dtype)
+        self.network, self.loss, self.optimiser = network, loss, optimiser
+        self.backprop_steps, self.seed, self.dtype = backprop_steps, seed, np.dtype(dtype)
+        self.learning_rate = optimiser.learning_rate if optimiser else 0.0
+        self.updates = 0
+        self._cell = network.recurrence
+        self.load_parameters(network.parameters)
+        self._memory = fresh_memory(optimiser, self._parameters) if optimiser else {}
+
+    def forward(
+        self, inputs: Array, state: State | None = None, lengths: Array | None = None
+    ) -> tuple[Array, State]:
+        done = self._run(*self._checked(inputs, state, lengths), train=False)
+        return done.outputs, done.state
+
+    def evaluate(self, batch: Batch, state: State | None = None) -> tuple[float, float, int, State]:
+        inputs, first, lengths = self._checked(batch.inputs, state, batch.lengths)
+        targets = checks.check_targets(self.network, self.loss, batch.targets, *inputs.shape[:2])
+        done = self._run(inputs, first, lengths, train=False)
+        value = evaluate_loss(self._loss(), done.outputs, targets, self._counted(inputs, lengths))
+        return value.value, value.weight, value.correct, done.state
+
+    def gradients(self, batch: Batch, state: State | None = None, *, train: bool = True) -> Gradients:
+        inputs, first, lengths = self._checked(batch.inputs, state, batch.lengths)
+        targets = checks.check_targets(self.network, self.loss, batch.targets, *inputs.shape[:2])
+        return self._gradients(inputs, targets, first, lengths, train)
+
+    def train_step(self, batch: Batch, state: State | None = None) -> Steps:
+        lengths = None if batch.lengths is None else np.asarray(batch.lengths)[None]
+        fresh = np.array([state is None])
+        return self.train_steps(Pieces(np.asarray(batch.inputs)[None], np.asarray(batch.targets)[None], lengths, fresh), state)
+
+    def train_steps(self, pieces: Pieces, state: State | None = None) -> Steps:
+        if self.optimiser is None:
+            raise UsageError("this engine was made without `optimiser`; give one to train")
+        rows: list[tuple[float, float, float, int]] = []
+        for index, fresh in enumerate(pieces.fresh):
+            batch = pieces[index]
+            inputs, first, lengths = self._checked(batch.inputs, None if fresh else state, batch.lengths)
+            targets = checks.check_targets(self.network, self.loss, batch.targets, *inputs.shape[:2])
+            found = self._gradients(inputs, targets, first, lengths, train=True)
+            norm = clip(self.optimiser, found.parameters)
+            rows.append((found.loss, found.weight, norm, found.correct))
+            state = found.state
+            if not np.isfinite(found.loss + norm):
+                break
+            update(self.optimiser, self.learning_rate, self.updates, self._parameters, found.parameters, self._memory)
+            self.updates += 1
+        losses, weights, norms, correct = (np.array(column) for column in zip(*rows, strict=True))
+        assert state is not None
+        return Steps(losses, weights, norms, correct, state)
+
+    def trace(self, inputs: Array, state: State | None = None) -> Trace:
+        done = self._run(*self._checked(inputs, state, None), train=False)
+        layers = {}
+        for name, kept, times in zip(self.network.layer_names(), done.kept, done.times, strict=True):
+            order = list(times.forward())
+            after = {now: kept.before[later] for now, later in zip(order, order[1:], strict=False)}
+            row = len(layers)
+            after[order[-1]] = tuple(s[row] for s in done.state)
+            states = {
+                key: np.stack([after[t][i] for t in range(times.steps)], axis=1)
+                for i, key in enumerate(self._cell.state_names)
+            }
+            gates = [self._cell.gates_of(saved) for saved in kept.saved]
+            layers[name] = LayerTrace(states, {key: np.stack([g[key] for g in gates], axis=1) for key in gates[0]})
+        return Trace(done.outputs, layers)
+
+    def stream(self, sessions: int = 1) -> Stream:
+        return ReferenceStream(self, sessions)
+
+    def parameters(self) -> dict[str, Array]:
+        return {name: p.copy() for name, p in self._parameters.items()}
+
+    def load_parameters(self, parameters: Mapping[str, Array]) -> None:
+        checked = check_parameters(self.network, parameters)
+        self._parameters = {name: p.astype(self.dtype) for name, p in checked.items()}
+
+    def optimiser_state(self) -> dict[str, Array]:
+        return {name: m.copy() for name, m in self._memory.items()}
+
+    def load_optimiser_state(self, state: Mapping[str, Array], updates: int) -> None:
+        if set(state) != set(self._memory):
+            raise UsageError(f"`state` must hold {sorted(self._memory)}; got {sorted(state)}")
+        self._memory = {name: np.array(m, dtype=self.dtype) for name, m in state.items()}
+        self.updates = updates
+
+    def _checked(
+        self, inputs: Array, state: State | None, lengths: Array | None
+    ) -> tuple[Array, State, Array | None]:
+        inputs = checks.check_inputs(self.network, inputs)
+        if not self.network.tokens:
+            inputs = inputs.astype(self.dtype, copy=False)
+        lengths = checks.check_lengths(lengths, *inputs.shape[:2])
+        return inputs, checks.check_state(self.network, state, len(inputs), self.dtype), lengths
+
+    def _loss(self) -> Loss:
+        assert self.loss is not None
+        return self.loss
+
+    def _weights(self, name: str) -> Weights:
+        p = self._parameters
+        return Weights(
+            p[f"weight_ih_{name}"], p[f"weight_hh_{name}"], p.get(f"bias_ih_{name}"), p.get(f"bias_hh_{name}")
+        )
+
+    def _run(self, inputs: Array, state: State, lengths: Array | None, *, train: bool) -> _Pass:
+        """Forward through every layer, keeping what the backward pass and the trace need."""
+        network = self.network
+        x = np.ascontiguousarray(np.swapaxes(inputs, 0, 1))
+        if network.inputs == "embedding":
+            x = self._parameters["embedding.weight"][x]
+        steps, count = x.shape[:2]
+        times = [times_ for times_ in (recurrence.times_of(steps, count, lengths, r) for r in (False, True))]
+        layer_inputs, kept, last, masks = [], [], [], []
+        for layer in range(network.num_layers):
+            sides = []
+            for side in range(network.directions):
+                row = layer * network.directions + side
+                weights = self._weights(network.layer_names()[row])
+                outputs, final, kept_row = recurrence.forward(
+                    self._cell, x, tuple(s[row] for s in state), weights, times[side]
+                )
+                sides.append(outputs)
+                last.append(final)
+                kept.append(kept_row)
+            layer_inputs.append(x)
+            x = sides[0] if len(sides) == 1 else np.concatenate(sides, axis=2)
+            mask = self._mask(layer, x) if train else None
+            masks.append(mask)
+            x = x if mask is None else x * mask
+        final_state = tuple(np.stack(arrays) for arrays in zip(*last, strict=True))
+        top = self._head_inputs(x, final_state)
+        outputs = top @ self._parameters["head.weight"].T
+        if network.head_bias:
+            outputs = outputs + self._parameters["head.bias"]
+        if network.head == "every" and lengths is not None:
+            outputs = np.where(np.swapaxes(times[0].alive, 0, 1), outputs, 0)
+        return _Pass(outputs, final_state, layer_inputs, kept, times * network.num_layers if network.bidirectional
+                     else times[:1] * network.num_layers, masks, top)
+
+    def _mask(self, layer: int, x: Array) -> Array | None:
+        """The dropout mask (T, N, H * directions) of a layer that has another above it."""
+        if not self.network.dropout or layer == self.network.num_layers - 1:
+            return None
+        shape = (x.shape[1], x.shape[0], x.shape[2])
+        mask = dropout_mask(self.seed, self.updates, layer, shape, self.network.dropout)
+        return np.swapaxes(mask, 0, 1).astype(self.dtype)
+
+    def _head_inputs(self, x: Array, final_state: State) -> Array:
+        """What the head reads: (N, T, F) for every step, or (N, F) from the last states of the top layer."""
+        if self.network.head == "every":
+            return np.ascontiguousarray(np.swapaxes(x, 0, 1))
+        return np.concatenate(list(final_state[0][-self.network.directions :]), axis=1)
+
+    def _counted(self, inputs: Array, lengths: Array | None) -> Array:
+        """Which positions the loss counts: (N, T), or (N,) for a head on the last step."""
+        count, steps = inputs.shape[:2]
+        ends = np.full(count, steps) if lengths is None else lengths
+        return ends > 0 if self.network.head == "last" else np.arange(steps) < ends[:, None]
+
+    def _gradients(
+        self, inputs: Array, targets: Array, state: State, lengths: Array | None, train: bool
+    ) -> Gradients:
+        network = self.network
+        done = self._run(inputs, state, lengths, train=train)
+        value = evaluate_loss(self._loss(), done.outputs, targets, self._counted(inputs, lengths))
+        d_out = value.gradient.reshape(-1, network.output_size)
+        found = {"head.weight": d_out.T @ done.top.reshape(len(d_out), -1)}
+        if network.head_bias:
+            found["head.bias"] = d_out.sum(axis=0)
+        d_top = (d_out @ self._parameters["head.weight"]).reshape(done.top.shape)
+        d_x, d_last = self._into_top_layer(d_top, done)
+        d_first: list[State] = [()] * len(done.kept)
+        for layer in reversed(range(network.num_layers)):
+            mask = done.masks[layer]
+            d_x = d_x if mask is None else d_x * mask
+            sides = np.split(d_x, network.directions, axis=2)
+            d_below = None
+            for side, d_side in enumerate(sides):
+                row = layer * network.directions + side
+                name = network.layer_names()[row]
+                back = recurrence.backward(
+                    self._cell, done.layer_inputs[layer], d_side, d_last[row], self._weights(name), done.times[row],
+                    done.kept[row], self.backprop_steps,
+                )  # fmt: skip
+                d_first[row] = back.state
+                found |= _named(name, back.weights)
+                if back.inputs is not None:
+                    d_below = back.inputs if d_below is None else d_below + back.inputs
+            d_x = d_below
+        if network.inputs == "embedding":
+            found["embedding.weight"] = recurrence.sum_by_token(np.swapaxes(inputs, 0, 1), d_x, network.input_size)
+        return Gradients(
+            loss=value.value,
+            weight=value.weight,
+            correct=value.correct,
+            outputs=done.outputs,
+            parameters={key: found[key] for key in network.shapes()},
+            inputs=None if network.tokens else np.swapaxes(d_x, 0, 1),
+            initial_state=tuple(np.stack(arrays) for arrays in zip(*d_first, strict=True)),
+            state=done.state,
+        )
+
+    def _into_top_layer(self, d_top: Array, done: _Pass) -> tuple[Array, list[State]]:
+        """Hand the head's gradient to the top layer: to its outputs, or to its last states."""
+        count, hidden = done.state[0].shape[1:]
+        zero = tuple(np.zeros((count, hidden), self.dtype) for _ in done.state)
+        d_last = [zero for _ in done.kept]
+        if self.network.head == "every":
+            return np.ascontiguousarray(np.swapaxes(d_top, 0, 1)), d_last
+        for side, d_h in enumerate(np.split(d_top, self.network.directions, axis=1)):
+            d_last[side - self.network.directions] = (d_h, *zero[1:])
+        steps = len(done.layer_inputs[0])
+        return np.zeros((steps, count, hidden * self.network.directions), self.dtype), d_last
+
+
+def _named(name: str, weights: Weights) -> dict[str, Array]:
+    """A layer's weight gradients under the names of its parameters."""
+    found = {f"weight_ih_{name}": weights.ih, f"weight_hh_{name}": weights.hh}
+    if weights.bias_ih is not None and weights.bias_hh is not None:
+        found |= {f"bias_ih_{name}": weights.bias_ih, f"bias_hh_{name}": weights.bias_hh}
+    return found
+
+
+@final
+class ReferenceStream(Stream):
+    """Steps by calling the forward pass with T = 1; the slow and certain twin of faster streams."""
+
+    def __init__(self, engine: ReferenceEngine, sessions: int) -> None:
+        network = engine.network
+        if network.bidirectional or network.head == "last":
+            raise UsageError(
+                "`stream` needs a network that reads forward only and answers at every step; this one is "
+                + ("bidirectional" if network.bidirectional else "made with head='last'")
+            )
+        if sessions < 1:
+            raise UsageError(f"`sessions` must be at least 1; got {sessions!r}")
+        self._engine, self._sessions = engine, sessions
+        self.state = None
+
+    def step(self, x: Any) -> Array:
+        wanted = (self._sessions,) if self._engine.network.tokens else (self._sessions, self._engine.network.input_size)
+        x, single = self._shaped(x, wanted)
+        return self._advance(x[:, None], single)[..., 0, :]
+
+    def step_many(self, xs: Any) -> Array:
+        steps = np.shape(xs)[1 if self._batched(xs) else 0]
+        tail = () if self._engine.network.tokens else (self._engine.network.input_size,)
+        xs, single = self._shaped(xs, (self._sessions, steps, *tail))
+        return self._advance(xs, single)
+
+    @property
+    def state(self) -> State:
+        return tuple(s.copy() for s in self._state)
+
+    @state.setter
+    def state(self, value: State | None) -> None:
+        checked = checks.check_state(self._engine.network, value, self._sessions, self._engine.dtype)
+        self._state = tuple(np.array(s) for s in checked)
+
+    def _batched(self, xs: Any) -> bool:
+        return np.ndim(xs) == (2 if self._engine.network.tokens else 3)
+
+    def _shaped(self, x: Any, wanted: tuple[int, ...]) -> tuple[Array, bool]:
+        """x in the wanted shape, and whether it came without its sessions axis."""
+        x = np.asarray(x)
+        single = self._sessions == 1 and (x.shape == wanted[1:] or (x.ndim == 0 and wanted == (1, 1)))
+        if x.shape != wanted and not single:
+            raise UsageError(f"`x` must have shape {wanted}; got {x.shape}")
+        return x.reshape(wanted), single
+
+    def _advance(self, xs: Array, single: bool) -> Array:
+        outputs, self._state = self._engine.forward(xs, self._state)
+        return outputs[0] if single else outputs
