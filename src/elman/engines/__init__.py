@@ -7,6 +7,7 @@ from elman.engines.contract import (
     OPTIMISERS,
     Batch,
     Engine,
+    Evaluation,
     Gradients,
     LayerTrace,
     Loss,
@@ -22,7 +23,7 @@ from elman.network import Network
 ENGINES = ("reference",)
 
 __all__ = [
-    "ENGINES", "LOSSES", "OPTIMISERS", "Batch", "Engine", "Gradients", "LayerTrace", "Loss", "Optimiser", "Pieces",
+    "ENGINES", "LOSSES", "OPTIMISERS", "Batch", "Engine", "Evaluation", "Gradients", "LayerTrace", "Loss", "Optimiser", "Pieces",
     "Steps", "Stream", "Trace", "make_engine",
 ]  # fmt: skip
 

@@ -98,6 +98,11 @@ class Pieces:
             self.inputs[index], self.targets[index], None if self.lengths is None else self.lengths[index]
         )
 
+    def part(self, start: int, stop: int) -> Pieces:
+        """Pieces `start` to `stop` (not included), as views."""
+        lengths = None if self.lengths is None else self.lengths[start:stop]
+        return Pieces(self.inputs[start:stop], self.targets[start:stop], lengths, self.fresh[start:stop])
+
     @property
     def tokens(self) -> int:
         """How many steps there are in all, padding not counted."""
@@ -107,14 +112,15 @@ class Pieces:
 
 
 class Gradients(NamedTuple):
-    """loss: the number minimised. weight: how much it weighs in a mean over batches. correct: positions whose largest
-    output is the target (classes only). outputs: the network's. parameters: d loss / d parameter by name. inputs:
+    """loss: the number minimised. weight: how much it weighs in a mean over batches. correct, scored: positions whose
+    largest output is the target class, of how many that count. outputs: the network's. parameters: d loss / d parameter by name. inputs:
     d loss / d inputs (N, T, D), None for tokens. initial_state, state: gradient of the state that went in; the state
     that came out."""
 
     loss: float
     weight: float
     correct: int
+    scored: int
     outputs: Array
     parameters: dict[str, Array]
     inputs: Array | None
@@ -122,10 +128,20 @@ class Gradients(NamedTuple):
     state: State
 
 
+class Evaluation(NamedTuple):
+    """What `gradients` says of a batch without the gradients."""
+
+    loss: float
+    weight: float
+    correct: int
+    scored: int
+    state: State
+
+
 @dataclass(frozen=True)
 class Steps:
-    """What P training steps did: losses, weights and gradient norms (before clipping), each (P,) float64; correct (P,)
-    counts; and the last state.
+    """What P training steps did: losses, weights and gradient norms (before clipping), each (P,) float64; correct and
+    scored, (P,) counts; and the last state.
 
     Where a loss or a gradient norm is not finite, the arrays end with that piece and its update was not made.
     """
@@ -134,6 +150,7 @@ class Steps:
     weights: Array
     gradient_norms: Array
     correct: Array
+    scored: Array
     state: State
 
     @property
@@ -193,6 +210,7 @@ class Engine(ABC):
 
     name: str
     network: Network
+    loss: Loss | None
     learning_rate: float
     updates: int
 
@@ -219,8 +237,8 @@ class Engine(ABC):
         """`train_step` for each piece in turn; a piece that is not fresh goes on from the state before it."""
 
     @abstractmethod
-    def evaluate(self, batch: Batch, state: State | None = None) -> tuple[float, float, int, State]:
-        """Loss, its weight, correct positions and final state, without dropout or gradients."""
+    def evaluate(self, batch: Batch, state: State | None = None) -> Evaluation:
+        """Loss, its weight, correct and scored positions and final state, without dropout or gradients."""
 
     @abstractmethod
     def trace(self, inputs: Array, state: State | None = None) -> Trace:

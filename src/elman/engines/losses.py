@@ -16,12 +16,13 @@ from elman.engines.contract import Loss
 
 
 class LossValue(NamedTuple):
-    """value: the number minimised. weight: its weight in a mean over batches. correct: right classes. gradient:
-    d value / d outputs, of the outputs' shape."""
+    """value: the number minimised. weight: its weight in a mean over batches. correct: right classes, of
+    `scored` positions. gradient: d value / d outputs, of the outputs' shape."""
 
     value: float
     weight: float
     correct: int
+    scored: int
     gradient: Array
 
 
@@ -48,13 +49,15 @@ def evaluate_loss(
     divisor = (weight if divide_by is None else divide_by) if loss.reduction == "mean" else 1.0
     scale = 1.0 / divisor if divisor else 0.0
     if loss.kind == "cross_entropy":
+        scored = int((counted & (targets != loss.ignore_index)).sum())
         total, gradient, correct = _cross_entropy(loss, outputs, targets, counted)
     else:
         mask = counted[..., None]
         values, gradient = _ELEMENTWISE[loss.kind](loss, outputs, targets.astype(outputs.dtype, copy=False))
         total, correct = float(np.sum(np.where(mask, values, 0), dtype=np.float64)), 0
+        scored = int(counted.sum())
         gradient = np.where(mask, gradient, 0)
-    return LossValue(total * scale, weight, correct, (gradient * scale).astype(outputs.dtype, copy=False))
+    return LossValue(total * scale, weight, correct, scored, (gradient * scale).astype(outputs.dtype, copy=False))
 
 
 def _cross_entropy(loss: Loss, logits: Array, targets: Array, counted: Array) -> tuple[float, Array, int]:

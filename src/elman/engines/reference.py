@@ -17,6 +17,7 @@ from elman.engines import checks, recurrence
 from elman.engines.contract import (
     Batch,
     Engine,
+    Evaluation,
     Gradients,
     LayerTrace,
     Loss,
@@ -79,12 +80,12 @@ class ReferenceEngine(Engine):
         done = self._run(*self._checked(inputs, state, lengths), train=False)
         return done.outputs, done.state
 
-    def evaluate(self, batch: Batch, state: State | None = None) -> tuple[float, float, int, State]:
+    def evaluate(self, batch: Batch, state: State | None = None) -> Evaluation:
         inputs, first, lengths = self._checked(batch.inputs, state, batch.lengths)
         targets = checks.check_targets(self.network, self.loss, batch.targets, *inputs.shape[:2])
         done = self._run(inputs, first, lengths, train=False)
         value = evaluate_loss(self._loss(), done.outputs, targets, self._counted(inputs, lengths))
-        return value.value, value.weight, value.correct, done.state
+        return Evaluation(value.value, value.weight, value.correct, value.scored, done.state)
 
     def gradients(self, batch: Batch, state: State | None = None, *, train: bool = True) -> Gradients:
         inputs, first, lengths = self._checked(batch.inputs, state, batch.lengths)
@@ -99,22 +100,22 @@ class ReferenceEngine(Engine):
     def train_steps(self, pieces: Pieces, state: State | None = None) -> Steps:
         if self.optimiser is None:
             raise UsageError("this engine was made without `optimiser`; give one to train")
-        rows: list[tuple[float, float, float, int]] = []
+        rows: list[tuple[float, float, float, int, int]] = []
         for index, fresh in enumerate(pieces.fresh):
             batch = pieces[index]
             inputs, first, lengths = self._checked(batch.inputs, None if fresh else state, batch.lengths)
             targets = checks.check_targets(self.network, self.loss, batch.targets, *inputs.shape[:2])
             found = self._gradients(inputs, targets, first, lengths, train=True)
             norm = clip(self.optimiser, found.parameters)
-            rows.append((found.loss, found.weight, norm, found.correct))
+            rows.append((found.loss, found.weight, norm, found.correct, found.scored))
             state = found.state
             if not np.isfinite(found.loss + norm):
                 break
             update(self.optimiser, self.learning_rate, self.updates, self._parameters, found.parameters, self._memory)
             self.updates += 1
-        losses, weights, norms, correct = (np.array(column) for column in zip(*rows, strict=True))
+        columns = (np.array(column) for column in zip(*rows, strict=True))
         assert state is not None
-        return Steps(losses, weights, norms, correct, state)
+        return Steps(*columns, state)
 
     def trace(self, inputs: Array, state: State | None = None) -> Trace:
         done = self._run(*self._checked(inputs, state, None), train=False)
@@ -177,7 +178,7 @@ class ReferenceEngine(Engine):
         if network.inputs == "embedding":
             x = self._parameters["embedding.weight"][x]
         steps, count = x.shape[:2]
-        times = [times_ for times_ in (recurrence.times_of(steps, count, lengths, r) for r in (False, True))]
+        times = [recurrence.times_of(steps, count, lengths, r) for r in (False, True)][: network.directions]
         layer_inputs, kept, last, masks = [], [], [], []
         for layer in range(network.num_layers):
             sides = []
@@ -201,9 +202,8 @@ class ReferenceEngine(Engine):
         if network.head_bias:
             outputs = outputs + self._parameters["head.bias"]
         if network.head == "every" and lengths is not None:
-            outputs = np.where(np.swapaxes(times[0].alive, 0, 1), outputs, 0)
-        return _Pass(outputs, final_state, layer_inputs, kept, times * network.num_layers if network.bidirectional
-                     else times[:1] * network.num_layers, masks, top)
+            outputs = np.where(self._counted(inputs, lengths)[..., None], outputs, 0)
+        return _Pass(outputs, final_state, layer_inputs, kept, times * network.num_layers, masks, top)
 
     def _mask(self, layer: int, x: Array) -> Array | None:
         """The dropout mask (T, N, H * directions) of a layer that has another above it."""
@@ -261,6 +261,7 @@ class ReferenceEngine(Engine):
             loss=value.value,
             weight=value.weight,
             correct=value.correct,
+            scored=value.scored,
             outputs=done.outputs,
             parameters={key: found[key] for key in network.shapes()},
             inputs=None if network.tokens else np.swapaxes(d_x, 0, 1),

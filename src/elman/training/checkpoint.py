@@ -1,0 +1,126 @@
+"""The checkpoint: one file that holds all an exact resume needs, and is never half-written.
+
+`state.safetensors` holds arrays (`parameter.*`, `memory.*`, `best.*`, `state.*`) and, as JSON in its header, counters,
+history and the fingerprint of what is being trained. It is written under another name in the same folder, synced,
+and renamed over the old one. It opens without running code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elman.cells import Array, State
+from elman.errors import RunError
+
+FILE = "state.safetensors"
+FORMAT = 1
+
+
+@dataclass
+class Progress:
+    """Where a training stands.
+
+    epoch, piece: the next piece to train on. sums: what the running epoch has added up so far. history: a record an
+    epoch. updates: made by the optimiser. state: carried to the next piece. best: parameters of the best epoch so far.
+    seconds: training time so far. finished: nothing is left to do.
+    """
+
+    epoch: int = 0
+    piece: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    updates: int = 0
+    seconds: float = 0.0
+    finished: bool = False
+    parameters: dict[str, Array] = field(default_factory=dict)
+    memory: dict[str, Array] = field(default_factory=dict)
+    best: dict[str, Array] = field(default_factory=dict)
+    state: State | None = None
+
+
+_COUNTERS = ("epoch", "piece", "sums", "history", "updates", "seconds", "finished")
+
+
+def fingerprint(description: Mapping[str, Any], *arrays: Array) -> str:
+    """A name for what is trained on what: SHA-256 of the settings and the data."""
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True, default=str).encode())
+    for array in arrays:
+        digest.update(str((array.shape, array.dtype)).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def save_checkpoint(folder: Path, progress: Progress, mark: str) -> None:
+    """Write the checkpoint over the old one, which stays whole until the new one is on disk."""
+    from safetensors.numpy import save
+
+    arrays = {f"parameter.{k}": v for k, v in progress.parameters.items()}
+    arrays |= {f"memory.{k}": v for k, v in progress.memory.items()}
+    arrays |= {f"best.{k}": v for k, v in progress.best.items()}
+    arrays |= {f"state.{i}": np.ascontiguousarray(v) for i, v in enumerate(progress.state or ())}
+    counters = {name: getattr(progress, name) for name in _COUNTERS}
+    header = json.dumps({"format": FORMAT, "fingerprint": mark, **counters})
+    temporary = folder / f".{FILE}.new"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(save(arrays, metadata={"elman": header}))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, folder / FILE)
+        _sync_folder(folder)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(
+            f"cannot write the checkpoint to {folder}: {error.strerror}; the one before it is untouched. "
+            "Free space or make the folder writable, then go on with --resume"
+        ) from error
+
+
+def load_checkpoint(folder: Path, mark: str) -> Progress | None:
+    """The checkpoint in `folder`, None where there is none; a RunError where it belongs to another training."""
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads(file.metadata()["elman"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} cannot be read: {error}; delete it to start this run again from the beginning") from error
+    if header.get("format") != FORMAT:
+        raise RunError(f"{path} has format {header.get('format')!r}, this Elman reads {FORMAT}; train again")
+    if header["fingerprint"] != mark:
+        raise RunError(
+            f"{path} belongs to a training with other data or other settings; "
+            "resume with the same recipe and data, or choose another --out"
+        )
+    groups: dict[str, dict[str, Array]] = {"parameter": {}, "memory": {}, "best": {}, "state": {}}
+    for name, value in arrays.items():
+        group, _, key = name.partition(".")
+        groups[group][key] = value
+    state = tuple(groups["state"][str(i)] for i in range(len(groups["state"]))) or None
+    counters = {name: header[name] for name in _COUNTERS}
+    return Progress(
+        parameters=groups["parameter"], memory=groups["memory"], best=groups["best"], state=state, **counters
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

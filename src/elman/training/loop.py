@@ -1,0 +1,297 @@
+"""The training loop: epochs of pieces, scores, schedules, early stopping, checkpoints.
+
+The loop owns no mathematics. It hands pieces to an engine, keeps the score, and makes sure that a training that is stopped
+at any moment goes on later as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elman.cells import Array, State
+from elman.data.batches import Batches
+from elman.engines.contract import Engine, Pieces, Steps
+from elman.errors import InterruptedTraining, NonFiniteError, UsageError
+from elman.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from elman.training.interruption import Interruption
+from elman.training.observer import Observer
+from elman.training.schedules import Schedule, best_epoch
+
+QUANTUM = 0.1
+"""Seconds that one call of the engine should take: how late a signal or a progress display may come."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How to train.
+
+    epochs: at most. patience: stop after so many epochs without a new best validation loss, and put the best epoch's
+    weights back; None for never. schedule: of the learning rate. measures: beside the loss, `accuracy` and
+    `perplexity`. score_first: measure training and validation loss by passes before an epoch's updates, instead of
+    during and after them. checkpoint_seconds: time between checkpoints, 0 for one after every call of the engine.
+    """
+
+    epochs: int
+    patience: int | None = None
+    schedule: Schedule = Schedule()
+    measures: tuple[str, ...] = ()
+    score_first: bool = False
+    checkpoint_seconds: float = 10.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """history: a record an epoch. parameters: the best epoch's with early stopping, else the last. state: that the last
+    piece ended with. seconds: spent in training, resumed parts included. best: index of the best epoch."""
+
+    history: list[dict[str, Any]]
+    parameters: dict[str, Array]
+    state: State | None
+    seconds: float
+    best: int
+
+
+def train(
+    engine: Engine,
+    batches: Batches,
+    training: Training,
+    *,
+    valid: Batches | None = None,
+    observers: Sequence[Observer] = (),
+    checkpoint: Path | None = None,
+    mark: str = "",
+    resume: bool = False,
+) -> Finished:
+    """Train until the epochs are done or early stopping says so.
+
+    valid: what the validation loss is measured on, needed for early stopping. checkpoint: a folder to keep the
+    checkpoint in, None for none. mark: the fingerprint of settings and data that a checkpoint must have to be resumed.
+
+    Raises NonFiniteError when a loss or gradient stops being finite (the update is not made, the last checkpoint is
+    kept), and InterruptedTraining after Ctrl-C or SIGTERM (where there is a checkpoint to write).
+    """
+    if training.epochs < 1:
+        raise UsageError(f"`epochs` must be at least 1; got {training.epochs!r}")
+    if training.patience is not None and (valid is None or training.patience < 1):
+        raise UsageError(
+            f"`patience` must be at least 1 and needs validation data (`validation` above 0); got {training.patience!r}"
+        )
+    progress = _start(engine, checkpoint, mark, resume)
+    run = _Run(engine, batches, training, valid, list(observers), checkpoint, mark, progress)
+    with Interruption(watch=checkpoint is not None) as interruption:
+        return run.to_the_end(interruption)
+
+
+def evaluate(engine: Engine, batches: Batches, measures: Sequence[str] = (), prefix: str = "valid") -> dict[str, float]:
+    """Loss and measures of one pass over `batches`, without dropout or updates, keys starting with `prefix`."""
+    sums = _no_sums()
+    state: State | None = None
+    for pieces in batches.epoch(0):
+        for index, fresh in enumerate(pieces.fresh):
+            score = engine.evaluate(pieces[index], None if fresh else state)
+            state = score.state
+            _add(sums, engine, np.array([score.loss]), np.array([score.weight]))
+            sums["correct"] += score.correct
+            sums["scored"] += score.scored
+    return _scores(sums, measures, prefix)
+
+
+def _start(engine: Engine, checkpoint: Path | None, mark: str, resume: bool) -> Progress:
+    found = load_checkpoint(checkpoint, mark) if resume and checkpoint is not None else None
+    if found is None:
+        return Progress(sums=_no_sums())
+    engine.load_parameters(found.parameters)
+    engine.load_optimiser_state(found.memory, found.updates)
+    return found
+
+
+class _Run:
+    """One training on its way."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        batches: Batches,
+        training: Training,
+        valid: Batches | None,
+        observers: list[Observer],
+        checkpoint: Path | None,
+        mark: str,
+        progress: Progress,
+    ) -> None:
+        self.engine, self.batches, self.training, self.valid = engine, batches, training, valid
+        self.observers, self.checkpoint, self.mark, self.progress = observers, checkpoint, mark, progress
+        self.base_rate = engine.learning_rate
+        self.saved_at = self.clock = time.perf_counter()
+        self.per_piece = 0.0
+
+    def to_the_end(self, interruption: Interruption) -> Finished:
+        progress, training = self.progress, self.training
+        for observer in self.observers:
+            observer.begin(training.epochs, self.batches.updates, progress.history)
+        reason = self._stop_reason()
+        while not reason:
+            self._epoch(interruption)
+            reason = self._stop_reason()
+            progress.finished = bool(reason)
+            self._checkpoint_if_due(interruption)
+        for observer in self.observers:
+            observer.end(reason)
+        best = best_epoch(progress.history)
+        restore = training.patience is not None and progress.best
+        parameters = progress.best if restore else self.engine.parameters()
+        return Finished(progress.history, parameters, progress.state, progress.seconds, best)
+
+    def _stop_reason(self) -> str:
+        """Why training is over, or the empty string."""
+        history, training = self.progress.history, self.training
+        if training.patience is not None and history and len(history) - 1 - best_epoch(history) >= training.patience:
+            return f"early stopping: no better validation loss for {training.patience} epochs"
+        return "all epochs done" if self.progress.epoch >= training.epochs else ""
+
+    def _epoch(self, interruption: Interruption) -> None:
+        progress, training = self.progress, self.training
+        rate = training.schedule.rate(self.base_rate, progress.epoch, training.epochs, progress.history)
+        self.engine.learning_rate = rate
+        if progress.piece == 0:
+            progress.sums = _no_sums()
+            if training.score_first:
+                progress.sums |= self._scores_now()
+        for pieces in _from_piece(self.batches.epoch(progress.epoch), progress.piece):
+            self._advance(pieces, interruption)
+        record = self._record(rate)
+        progress.history.append(record)
+        progress.epoch, progress.piece = progress.epoch + 1, 0
+        if training.patience is not None and best_epoch(progress.history) == len(progress.history) - 1:
+            progress.best = self.engine.parameters()
+        for observer in self.observers:
+            observer.epoch(record)
+
+    def _advance(self, pieces: Pieces, interruption: Interruption) -> None:
+        """Train on a group of pieces, in calls short enough to be interrupted between."""
+        progress = self.progress
+        done = 0
+        while done < len(pieces):
+            quantum = max(1, int(QUANTUM / self.per_piece)) if self.per_piece else 1
+            part = pieces.part(done, done + quantum)
+            began = time.perf_counter()
+            steps = self.engine.train_steps(part, progress.state)
+            elapsed = time.perf_counter() - began
+            self._check_finite(steps, done)
+            self.per_piece = elapsed / len(part)
+            done += len(part)
+            progress.piece += len(part)
+            progress.state, progress.updates = steps.state, self.engine.updates
+            _add(progress.sums, self.engine, steps.losses, steps.weights)
+            progress.sums["correct"] += float(steps.correct.sum())
+            progress.sums["scored"] += float(steps.scored.sum())
+            progress.sums["norms"] = _running(progress.sums["norms"], steps.gradient_norms)
+            progress.sums["pieces"] += len(part)
+            progress.sums["tokens"] += part.tokens
+            progress.sums["seconds"] += elapsed
+            loss = _scores(progress.sums, (), "train")["train_loss"]
+            for observer in self.observers:
+                observer.step(progress.epoch + 1, progress.piece, loss)
+            self._checkpoint_if_due(interruption)
+
+    def _check_finite(self, steps: Steps, done: int) -> None:
+        if steps.finite:
+            return
+        progress = self.progress
+        piece = progress.piece + len(steps.losses)
+        what = "loss" if not np.isfinite(steps.losses[-1]) else "gradient"
+        kept = f" The last checkpoint is kept in {self.checkpoint}." if self.checkpoint else ""
+        raise NonFiniteError(
+            f"the {what} stopped being a finite number in epoch {progress.epoch + 1}, update {piece} of the epoch "
+            f"(loss {steps.losses[-1]:g}, gradient norm {steps.gradient_norms[-1]:g}, learning rate "
+            f"{self.engine.learning_rate:g}); that update was not made. Lower `learning_rate`, set `clip_norm`, or "
+            f"scale the data.{kept}"
+        )
+
+    def _record(self, rate: float) -> dict[str, Any]:
+        """The measures of the epoch that just ended."""
+        sums, training = self.progress.sums, self.training
+        record: dict[str, Any] = {"epoch": self.progress.epoch + 1}
+        if training.score_first:
+            record |= {key: value for key, value in sums.items() if key.startswith(("train_", "valid_"))}
+        else:
+            record |= _scores(sums, training.measures, "train")
+            if self.valid is not None:
+                record |= evaluate(self.engine, self.valid, training.measures)
+        seconds = sums["seconds"]
+        self.progress.seconds += seconds
+        record |= {
+            "learning_rate": rate,
+            "gradient_norm": sums["norms"] / max(1.0, sums["pieces"]),
+            "seconds": seconds,
+            "tokens_per_second": sums["tokens"] / seconds if seconds else 0.0,
+        }
+        return record
+
+    def _scores_now(self) -> dict[str, float]:
+        scores = evaluate(self.engine, self.batches, self.training.measures, "train")
+        return scores if self.valid is None else scores | evaluate(self.engine, self.valid, self.training.measures)
+
+    def _checkpoint_if_due(self, interruption: Interruption) -> None:
+        if self.checkpoint is None:
+            return
+        due = time.perf_counter() - self.saved_at >= self.training.checkpoint_seconds
+        if due or interruption.name or self.progress.finished:
+            self._save()
+        if interruption.name and not self.progress.finished:
+            raise InterruptedTraining(
+                f"stopped by {interruption.name} in epoch {self.progress.epoch + 1} of {self.training.epochs}; "
+                f"everything is saved in {self.checkpoint}. Go on with --resume"
+            )
+
+    def _save(self) -> None:
+        assert self.checkpoint is not None
+        progress = self.progress
+        progress.parameters, progress.memory = self.engine.parameters(), self.engine.optimiser_state()
+        save_checkpoint(self.checkpoint, progress, self.mark)
+        self.saved_at = time.perf_counter()
+
+
+def _from_piece(groups: Iterator[Pieces], first: int) -> Iterator[Pieces]:
+    """The pieces from number `first` on."""
+    for pieces in groups:
+        if first < len(pieces):
+            yield pieces.part(first, len(pieces))
+        first = max(0, first - len(pieces))
+
+
+def _no_sums() -> dict[str, float]:
+    names = ("loss", "weight", "correct", "scored", "norms", "pieces", "tokens", "seconds")
+    return dict.fromkeys(names, 0.0)
+
+
+def _add(sums: dict[str, float], engine: Engine, losses: Array, weights: Array) -> None:
+    """Add up losses so that their mean over all counted elements (or their sum, for such losses) can be told."""
+    assert engine.loss is not None
+    if engine.loss.reduction == "sum":
+        sums["loss"] = _running(sums["loss"], losses)
+    else:
+        sums["loss"] = _running(sums["loss"], losses * weights)
+        sums["weight"] = _running(sums["weight"], weights)
+
+
+def _running(total: float, values: Array) -> float:
+    """total + values, added one by one: the same bits however the values are grouped into calls."""
+    return float(np.cumsum(np.append(total, values))[-1])
+
+
+def _scores(sums: dict[str, float], measures: Sequence[str], prefix: str) -> dict[str, float]:
+    loss = sums["loss"] / sums["weight"] if sums["weight"] else sums["loss"]
+    scores = {f"{prefix}_loss": loss}
+    if "accuracy" in measures:
+        scores[f"{prefix}_accuracy"] = sums["correct"] / max(1.0, sums["scored"])
+    if "perplexity" in measures:
+        scores[f"{prefix}_perplexity"] = math.exp(min(loss, 700.0))
+    return scores

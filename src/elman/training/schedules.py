@@ -1,0 +1,91 @@
+"""Learning rates over the epochs, as functions of the epoch and of the history so far; nothing to save or restore."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from elman.errors import UsageError
+
+_NUMBERS = {"constant": 0, "cosine": 0, "linear": 0, "step": 2, "exponential": 1, "plateau": 2}
+_KNOWN = "constant, cosine, linear, step(every, factor), exponential(factor) or plateau(patience, factor)"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate moves.
+
+    kind and numbers: `constant`; `cosine` and `linear` fall to zero over the epochs; `step(every, factor)` multiplies by
+    factor every so many epochs; `exponential(factor)` at each epoch; `plateau(patience, factor)` whenever the
+    validation loss (or, without one, the training loss) has not improved for `patience` epochs. warmup: that many
+    first epochs climb linearly to the full rate.
+    """
+
+    kind: str = "constant"
+    numbers: tuple[float, ...] = ()
+    warmup: int = 0
+
+    def rate(self, base: float, epoch: int, epochs: int, history: Sequence[dict[str, Any]]) -> float:
+        """The learning rate of `epoch` (from 0) of `epochs`; history holds a record of each epoch before it."""
+        warm = min(1.0, (epoch + 1) / (self.warmup + 1)) if self.warmup else 1.0
+        return base * warm * self._factor(epoch, epochs, history)
+
+    def _factor(self, epoch: int, epochs: int, history: Sequence[dict[str, Any]]) -> float:
+        if self.kind == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * epoch / epochs))
+        if self.kind == "linear":
+            return 1 - epoch / epochs
+        if self.kind == "step":
+            return float(self.numbers[1] ** (epoch // int(self.numbers[0])))
+        if self.kind == "exponential":
+            return float(self.numbers[0] ** epoch)
+        if self.kind == "plateau":
+            return float(self.numbers[1] ** plateaus(history, int(self.numbers[0])))
+        return 1.0
+
+
+def parse_schedule(text: str, warmup: int = 0) -> Schedule:
+    """`step(100, 0.5)` and its like to a Schedule.
+
+    >>> parse_schedule("step(100, 0.5)").rate(1.0, 250, 300, [])
+    0.25
+    """
+    match = re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*", str(text))
+    name = match[1] if match else ""
+    try:
+        numbers = tuple(float(part) for part in (match[2] or "").split(",") if part.strip()) if match else ()
+    except ValueError:
+        numbers = (math.nan,)
+    good = name in _NUMBERS and len(numbers) == _NUMBERS[name] and all(n > 0 for n in numbers)
+    if not good or (name in ("step", "plateau") and numbers[0] < 1):
+        raise UsageError(f"`schedule` must be {_KNOWN}, with numbers above 0; got {text!r}")
+    if warmup < 0:
+        raise UsageError(f"`warmup` must be at least 0 epochs; got {warmup!r}")
+    return Schedule(name, numbers, warmup)
+
+
+def watched(record: dict[str, Any]) -> float:
+    """The number that plateaus and early stopping look at: the validation loss, else the training loss."""
+    loss = float(record.get("valid_loss", record["train_loss"]))
+    return loss if math.isfinite(loss) else math.inf
+
+
+def plateaus(history: Sequence[dict[str, Any]], patience: int) -> int:
+    """How often the watched loss went `patience` epochs without a new best."""
+    best, waited, found = math.inf, 0, 0
+    for record in history:
+        if watched(record) < best:
+            best, waited = watched(record), 0
+        else:
+            waited += 1
+        if waited >= patience:
+            found, waited = found + 1, 0
+    return found
+
+
+def best_epoch(history: Sequence[dict[str, Any]]) -> int:
+    """Index of the record with the smallest watched loss, the earliest of equals."""
+    return min(range(len(history)), key=lambda i: watched(history[i]))
