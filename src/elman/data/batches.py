@@ -13,6 +13,7 @@ from typing import final
 import numpy as np
 
 from elman.cells import Array
+from elman.data.windows import WindowsOf
 from elman.engines.contract import Pieces
 from elman.errors import DataError, UsageError
 
@@ -49,8 +50,8 @@ class SequenceBatches(Batches):
 
     def __init__(
         self,
-        inputs: Array,
-        targets: Array,
+        inputs: Array | WindowsOf,
+        targets: Array | WindowsOf,
         lengths: Array | None = None,
         *,
         batch_size: int = 32,

@@ -5,6 +5,9 @@ Shapes: T steps of the series, C columns, W windows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import final
+
 import numpy as np
 
 from elman.cells import Array
@@ -28,3 +31,28 @@ def windows(series: Array, size: int, *, stride: int = 1) -> Array:
         )
     view = np.lib.stride_tricks.sliding_window_view(series, size, axis=0)
     return np.swapaxes(view, 1, 2)[::stride]
+
+
+@final
+class WindowsOf:
+    """Windows of several series as one read-only array (W, size, C) that is gathered only where it is indexed.
+
+    series: arrays (T_i, C). starts: for each, the steps at which its windows begin. flat: give (W, size * C) instead.
+    Supports `len`, `shape` and indexing with whole-number arrays of any shape.
+    """
+
+    def __init__(self, series: Sequence[Array], starts: Sequence[Array], size: int, *, flat: bool = False) -> None:
+        offsets = np.cumsum([0, *(len(s) for s in series[:-1])])
+        self._values = series[0] if len(series) == 1 else np.concatenate(list(series))
+        self._starts = np.concatenate([s + offset for s, offset in zip(starts, offsets, strict=True)])
+        self._views = windows(self._values, size)
+        self._flat = flat
+        columns = self._values.shape[1]
+        self.shape = (len(self._starts), size * columns) if flat else (len(self._starts), size, columns)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, index: Array) -> Array:
+        found = self._views[self._starts[index]]
+        return found.reshape(*np.shape(index), -1) if self._flat else found

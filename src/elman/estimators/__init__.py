@@ -1,0 +1,28 @@
+"""The four tasks: fit, predict, score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from elman.errors import RunError
+from elman.estimators.classifier import SequenceClassifier
+from elman.estimators.estimator import Estimator, Watch
+from elman.estimators.forecaster import Backtest, Fold, Forecast, Forecaster
+from elman.estimators.language_model import LanguageModel
+from elman.estimators.regressor import SequenceRegressor
+from elman.network import load_model
+
+__all__ = ["ESTIMATORS", "Backtest", "Estimator", "Fold", "Forecast", "Forecaster", "LanguageModel", "SequenceClassifier", "SequenceRegressor", "Watch", "load"]
+
+ESTIMATORS: dict[str, type[Estimator]] = {
+    kind.task: kind for kind in (SequenceClassifier, SequenceRegressor, Forecaster, LanguageModel)
+}
+
+
+def load(folder: str | Path) -> Estimator:
+    """The estimator saved in a model folder, of whatever task. Runs no code from it."""
+    name = load_model(Path(folder))[1].get("estimator")
+    for kind in ESTIMATORS.values():
+        if kind.__name__ == name:
+            return kind.load(folder)
+    raise RunError(f"{folder}/config.json names no estimator of this version: {name!r}; train again")

@@ -1,0 +1,64 @@
+"""Forecasts that cost nothing, and how forecasts are judged.
+
+Shapes: T steps of history, K steps ahead, C variables.
+
+Source: R. Hyndman and G. Athanasopoulos, "Forecasting: Principles and Practice", sections 5.2 and 5.8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from elman.cells import Array
+
+
+def naive(history: Array, steps: int) -> Array:
+    """The last value again and again, (K, C)."""
+    return np.repeat(history[-1:], steps, axis=0)
+
+
+def seasonal_naive(history: Array, steps: int, season: int) -> Array:
+    """The last season again and again, (K, C)."""
+    season = min(season, len(history))
+    return history[-season:][np.arange(steps) % season]
+
+
+def drift(history: Array, steps: int) -> Array:
+    """The straight line through the first and the last value, continued, (K, C)."""
+    slope = (history[-1] - history[0]) / max(1, len(history) - 1)
+    return history[-1] + slope * np.arange(1, steps + 1)[:, None]
+
+
+def baseline_forecasts(history: Array, steps: int, season: int) -> dict[str, Array]:
+    """Every baseline by name; `seasonal_naive` only where there is a season."""
+    found = {"naive": naive(history, steps), "drift": drift(history, steps)}
+    return found if season < 2 else {"seasonal_naive": seasonal_naive(history, steps, season), **found}
+
+
+def forecast_errors(
+    actual: Sequence[Array], predicted: Sequence[Array], histories: Sequence[Array], season: int
+) -> dict[str, float]:
+    """Measures over several forecasts, each (K, C), in the series' units but for mape and smape (per cent) and mase.
+
+    mae: mean absolute error. rmse: root of the mean squared error. mape: mean of |error / actual| (left out where an
+    actual value is 0). smape: mean of 200 |error| / (|actual| + |predicted|). mase: mae over the mean absolute error of
+    the seasonal naive forecast within the history.
+    """
+    error = np.concatenate([p - a for a, p in zip(actual, predicted, strict=True)])
+    truth, guess = np.concatenate(list(actual)), np.concatenate(list(predicted))
+    found = {"mae": float(np.abs(error).mean()), "rmse": float(np.sqrt((error**2).mean()))}
+    if (truth != 0).all():
+        found["mape"] = float(100 * np.abs(error / truth).mean())
+    total = np.abs(truth) + np.abs(guess)
+    found["smape"] = float(200 * np.mean(np.divide(np.abs(error), total, where=total > 0, out=np.zeros_like(total))))
+    scaled = []
+    for a, p, y in zip(actual, predicted, histories, strict=True):
+        lag = season if len(y) > season else 1
+        scale = np.abs(y[lag:] - y[:-lag]).mean(axis=0)
+        if (scale > 0).all():
+            scaled.append((np.abs(p - a) / scale).mean())
+    if scaled:
+        found["mase"] = float(np.mean(scaled))
+    return found

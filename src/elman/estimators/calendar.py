@@ -1,0 +1,25 @@
+"""Where a time lies in the year, the week and the day, as points on circles.
+
+Shapes: T times, F features.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from elman.cells import Array
+from elman.data.tables import Frequency
+
+_FINE = {"hour": 3, "minute": 3, "second": 3, "microsecond": 3, "day": 2, "business day": 2}
+
+
+def calendar_features(times: Array, frequency: Frequency) -> Array:
+    """Sine and cosine of the day of the year; for daily steps also of the day of the week; for finer ones also of the
+    time of day. Yearly steps have none. times: (T,) datetime64. Returns (T, F), F 0, 2, 4 or 6."""
+    circles = 0 if frequency.name == "year" else _FINE.get(frequency.name, 1)
+    days = times.astype("datetime64[D]")
+    year = (days - times.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) / 365.25
+    week = (days.astype(np.int64) % 7) / 7
+    day = (times - days) / np.timedelta64(1, "D")
+    angles = 2 * np.pi * np.stack([year, week, day], axis=1)[:, :circles]
+    return np.concatenate((np.sin(angles), np.cos(angles)), axis=1)

@@ -1,0 +1,147 @@
+"""Label whole sequences.
+
+Shapes: N sequences, T steps, D features, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from elman.cells import Array
+from elman.data.batches import SequenceBatches
+from elman.data.labels import Labels, class_weights
+from elman.data.scalers import make_scaler, scaler_from_config
+from elman.data.sequences import Sequences, as_sequences
+from elman.engines import Loss
+from elman.errors import DataError
+from elman.estimators.estimator import Estimator, Watch, check_share, held_out
+from elman.estimators.scaling import fit_scaler, scaled
+
+PREDICT_BATCH = 256
+
+
+@final
+@dataclass(kw_only=True, eq=False)
+class SequenceClassifier(Estimator):
+    """A recurrent network whose last state says which class a sequence belongs to.
+
+    scale: what is done to the features, fitted on the training part only: standard, minmax, robust or none.
+    class_weight: None, `balanced`, or a weight a label. layout: of arrays that come in: `ntd`, `nct` or `tnd`.
+    The other options are those of `Estimator`.
+
+    After `fit`: `classes_` (C,), `network_`, `history_`, `n_features_in_`.
+
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(60, 8, 1))
+    >>> model = SequenceClassifier(epochs=30, learning_rate=0.02, validation=0.0).fit(x, x.sum((1, 2)) > 0)
+    >>> model.predict(np.ones((1, 8, 1)))
+    array([ True])
+    """
+
+    scale: str = "standard"
+    class_weight: str | Mapping[Any, float] | None = None
+    layout: str = "ntd"
+
+    task = "classification"
+    measures = ("accuracy",)
+
+    def fit(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None = None, watch: Watch | None = None) -> SequenceClassifier:
+        """Train on sequences X, (N, T, D) or N arrays (T_i, D), with labels y (N,) of any kind.
+
+        valid: sequences and labels to watch, instead of a share of X. watch: observers and checkpoint.
+        Raises DataError for data that cannot be used, and UsageError for options that cannot.
+        """
+        sequences = as_sequences(X, name="X", layout=self.layout)
+        labels = Labels.of(y)
+        codes = labels.encode(y)
+        _check_count(sequences, codes)
+        rest, watched = self._split(sequences, codes, valid, labels)
+        part, part_codes = sequences.select(rest), codes[rest]
+        scaler = fit_scaler(make_scaler(self.scale), part)
+        weights = class_weights(part_codes, labels.count, self.class_weight, labels=labels)
+        loss = Loss(kind="cross_entropy", class_weights=None if weights is None else tuple(weights.tolist()))
+        network = self._network(input_size=sequences.features, output_size=labels.count, head="last")
+        inputs = scaled(scaler, part)
+        batches = SequenceBatches(
+            inputs.values, part_codes, inputs.lengths, batch_size=self.batch_size, shuffle=self.shuffle,
+            steps=self.steps, carry=self.carry, aligned=False, seed=self.seed,
+        )  # fmt: skip
+        watched_batches = None
+        if watched is not None:
+            seen = scaled(scaler, watched[0])
+            watched_batches = SequenceBatches(
+                seen.values, watched[1], seen.lengths, batch_size=PREDICT_BATCH, shuffle=False, aligned=False
+            )
+        self.classes_, self.n_features_in_ = labels.classes, sequences.features
+        self._labels, self._scaler = labels, scaler
+        self._train(network, loss, batches, watched_batches, watch or Watch(), (sequences.values, codes))
+        return self
+
+    def predict_proba(self, X: Any) -> Array:
+        """Class probabilities (N, C), columns in the order of `classes_`."""
+        self._fitted()
+        sequences = as_sequences(X, name="X", layout=self.layout, features=self.n_features_in_)
+        inputs = scaled(self._scaler, sequences)
+        parts = []
+        for first in range(0, inputs.count, PREDICT_BATCH):
+            batch = inputs.select(np.arange(first, min(first + PREDICT_BATCH, inputs.count)))
+            parts.append(self._engine.forward(batch.values, None, batch.lengths)[0])
+        logits = np.concatenate(parts).astype(np.float64)
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def predict(self, X: Any) -> Array:
+        """The most probable label of each sequence, (N,)."""
+        return self._labels.decode(self.predict_proba(X).argmax(axis=1))
+
+    def score(self, X: Any, y: Any) -> float:
+        """Accuracy: the share of sequences whose label is predicted."""
+        self._fitted()
+        codes = self._labels.encode(y)
+        predicted = self.predict_proba(X).argmax(axis=1)
+        if len(predicted) != len(codes):
+            raise DataError(f"`X` holds {len(predicted)} sequences and `y` {len(codes)} labels; they must be as many")
+        return float((predicted == codes).mean())
+
+    def confusion(self, X: Any, y: Any) -> Array:
+        """How often class i (row) was taken for class j (column): (C, C) counts in the order of `classes_`."""
+        self._fitted()
+        counts = np.zeros((self._labels.count, self._labels.count), np.int64)
+        np.add.at(counts, (self._labels.encode(y), self.predict_proba(X).argmax(axis=1)), 1)
+        return counts
+
+    def _split(
+        self, sequences: Sequences, codes: Array, valid: tuple[Any, Any] | None, labels: Labels
+    ) -> tuple[Array, tuple[Sequences, Array] | None]:
+        """Positions to train on, and what to watch: sequences and codes."""
+        everything = np.arange(sequences.count)
+        if valid is not None:
+            watched = as_sequences(valid[0], name="valid", layout=self.layout, features=sequences.features)
+            return everything, (watched, labels.encode(valid[1]))
+        if not check_share("validation", self.validation):
+            return everything, None
+        rest, positions = held_out(sequences.count, self.validation, self.seed, codes)
+        if not len(positions):
+            raise DataError(
+                f"`validation` = {self.validation} of {sequences.count} sequences leaves none to watch; "
+                "bring more sequences or set validation=0 and patience=None"
+            )
+        return rest, (sequences.select(positions), codes[positions])
+
+    def _learned(self) -> dict[str, Any]:
+        return {"labels": self._labels.config(), "scaler": self._scaler.config(), "n_features_in": self.n_features_in_}
+
+    def _restore(self, learned: Mapping[str, Any]) -> None:
+        self._labels = Labels.from_config(learned["labels"])
+        self._scaler = scaler_from_config(learned["scaler"])
+        self.classes_, self.n_features_in_ = self._labels.classes, learned["n_features_in"]
+
+
+def _check_count(sequences: Sequences, codes: Array) -> None:
+    if sequences.count != len(codes):
+        raise DataError(f"`X` holds {sequences.count} sequences and `y` {len(codes)} labels; they must be as many")

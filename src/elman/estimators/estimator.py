@@ -1,0 +1,241 @@
+"""What the four tasks share: options, training, saving.
+
+An estimator's constructor only stores its arguments; `fit` learns, and what is learned ends in an underscore. Estimators can be
+cloned, searched over and copied by anything that speaks scikit-learn's `get_params` and `set_params`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from elman import training
+from elman.cells import Array
+from elman.data.batches import Batches
+from elman.engines import Engine, Loss, Optimiser, Stream, make_engine
+from elman.errors import NotFittedError, RunError, UsageError
+from elman.network import Network, load_model, save_model
+from elman.training import Observer, Training
+
+
+@dataclass(kw_only=True, eq=False)
+class Watch:
+    """Who watches a fit, and where its checkpoint lies.
+
+    observers: told of every epoch. checkpoint: a folder; None keeps no checkpoint and leaves Ctrl-C to Python.
+    resume: go on from the checkpoint in that folder, if there is one.
+    """
+
+    observers: Sequence[Observer] = ()
+    checkpoint: Path | None = None
+    resume: bool = False
+
+
+@dataclass(kw_only=True, eq=False)
+class Estimator(ABC):
+    """Options that every task has.
+
+    The network. cell: `gru`, `lstm` or `elman`. hidden_size: units in a layer. num_layers: layers. nonlinearity: of
+    `elman`: tanh, relu or sigmoid. bias, head_bias: whether the layers and the output layer have biases. bidirectional:
+    a second set of layers reads from the end. dropout: between layers, 0 to 1. initialisation: initialisers by the
+    beginning of a parameter's name, None for PyTorch's (see `Network.initialise`).
+
+    The training. optimiser: adam, adamw, sgd or rmsprop. learning_rate, momentum, nesterov, weight_decay: its numbers.
+    clip_value: cut each gradient entry to this size. clip_norm: scale gradients down to this joint norm. schedule,
+    warmup: of the learning rate (see `parse_schedule`). epochs: at most. patience: stop after so many epochs without a
+    better validation loss and keep the best epoch's weights; None for never. validation: share of the training data set
+    aside to watch. batch_size: sequences in an update. shuffle: draw them in a new order each epoch. steps: cut sequences
+    into pieces of so many steps, with an update after each; None for whole sequences. backprop_steps: how many steps
+    gradients go back; None for all. carry: pieces go on from the state before them, instead of from zero.
+
+    The rest. engine: `auto`, or an engine's name. dtype: float32, float64, or None for the engine's own. seed: of the
+    weights, the order of the data, dropout and splits. checkpoint_seconds: time between checkpoints.
+    """
+
+    cell: str = "gru"
+    hidden_size: int = 32
+    num_layers: int = 1
+    nonlinearity: str = "tanh"
+    bias: bool = True
+    head_bias: bool = True
+    bidirectional: bool = False
+    dropout: float = 0.0
+    initialisation: Mapping[str, str] | None = None
+    optimiser: str = "adam"
+    learning_rate: float = 1e-3
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    clip_value: float | None = None
+    clip_norm: float | None = None
+    schedule: str = "constant"
+    warmup: int = 0
+    epochs: int = 100
+    patience: int | None = None
+    validation: float = 0.2
+    batch_size: int = 32
+    shuffle: bool = True
+    steps: int | None = None
+    backprop_steps: int | None = None
+    carry: bool = False
+    engine: str = "auto"
+    dtype: str | None = None
+    seed: int = 0
+    checkpoint_seconds: float = 10.0
+
+    task = ""
+    measures: tuple[str, ...] = ()
+
+    @classmethod
+    def parameter_names(cls) -> list[str]:
+        """The names of the constructor's arguments."""
+        return [f.name for f in fields(cls)]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments as they stand; `deep` is there for scikit-learn and changes nothing."""
+        return {name: getattr(self, name) for name in self.parameter_names()}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Change arguments; every unknown name is told in one error. Returns the estimator."""
+        known = self.parameter_names()
+        unknown = [name for name in parameters if name not in known]
+        if unknown:
+            raise UsageError(f"{type(self).__name__} has no " + "; no ".join(did_you_mean(n, known) for n in unknown))
+        for name, value in parameters.items():
+            setattr(self, name, value)
+        return self
+
+    def clone(self, **changes: Any) -> Self:
+        """An unfitted estimator with the same arguments, but for `changes`."""
+        return type(self)(**{**self.get_params(), **changes})
+
+    @abstractmethod
+    def _learned(self) -> dict[str, Any]:
+        """What `fit` learned beside the network, as plain JSON values."""
+
+    @abstractmethod
+    def _restore(self, learned: Mapping[str, Any]) -> None:
+        """Take back what `_learned` gave."""
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model into a folder: `config.json` and `model.safetensors`. An older model there is replaced."""
+        parameters = {k: dict(v) if isinstance(v, Mapping) else v for k, v in self.get_params().items()}
+        extra = {"estimator": type(self).__name__, "parameters": parameters, "learned": self._learned()}
+        save_model(Path(folder), self._fitted(), extra)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The estimator that `save` wrote. Opens no pickle and runs no code from the folder."""
+        network, config = load_model(Path(folder))
+        if config.get("estimator") != cls.__name__:
+            raise RunError(f"{folder} holds a {config.get('estimator')}, not a {cls.__name__}; use elman.load(folder)")
+        try:
+            estimator = cls(**config["parameters"])
+            estimator._adopt(network)
+            estimator._restore(config["learned"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{folder}/config.json cannot be read as a model: {error}; train again") from error
+        return estimator
+
+    def stream(self, sessions: int = 1) -> Stream:
+        """An object that steps the network, value by value, in the network's own units (scaled inputs, raw outputs)."""
+        self._fitted()
+        return self._engine.stream(sessions)
+
+    def _fitted(self) -> Network:
+        network: Network | None = getattr(self, "network_", None)
+        if network is None:
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call `fit` first, or `load` a model")
+        return network
+
+    def _adopt(self, network: Network) -> None:
+        """Take a trained network, and make the engine that predicts with it."""
+        self.network_ = network
+        self._engine: Engine = make_engine(self.engine, network, dtype=self.dtype)
+
+    def _network(self, **sizes: Any) -> Network:
+        """A fresh network of these sizes, with the estimator's options."""
+        shared = ("cell", "hidden_size", "num_layers", "nonlinearity", "bias", "head_bias", "bidirectional", "dropout")
+        network = Network(**{name: getattr(self, name) for name in shared}, **sizes)
+        return network.initialise(self.seed, self.initialisation)
+
+    def _optimiser(self) -> Optimiser:
+        names = ("learning_rate", "momentum", "nesterov", "weight_decay", "clip_value", "clip_norm")
+        return Optimiser(kind=self.optimiser, **{name: getattr(self, name) for name in names})
+
+    def _train(
+        self,
+        network: Network,
+        loss: Loss,
+        batches: Batches,
+        valid: Batches | None,
+        watch: Watch,
+        data: Sequence[Array],
+        **changes: Any,
+    ) -> None:
+        """Train `network` on `batches` and keep `network_`, `history_`, `best_epoch_` and `seconds_`.
+
+        data: what the batches are made from, so that a checkpoint of other data is not resumed. changes: to the
+        Training that the options describe.
+        """
+        engine = make_engine(
+            self.engine, network, loss, self._optimiser(), backprop_steps=self.backprop_steps, dtype=self.dtype,
+            seed=self.seed,
+        )  # fmt: skip
+        plan = Training(
+            epochs=self.epochs,
+            patience=self.patience,
+            schedule=training.parse_schedule(self.schedule, self.warmup),
+            measures=self.measures,
+            checkpoint_seconds=self.checkpoint_seconds,
+        )
+        skipped = {"epochs", "checkpoint_seconds"}
+        settings = {k: v for k, v in self.get_params().items() if k not in skipped}
+        done = training.train(
+            engine,
+            batches,
+            replace(plan, **changes),
+            valid=valid,
+            observers=watch.observers,
+            checkpoint=watch.checkpoint,
+            mark=training.fingerprint({**settings, "loss": repr(loss), "engine": engine.name}, *data),
+            resume=watch.resume,
+        )
+        self._adopt(network.with_parameters(done.parameters))
+        self.history_, self.seconds_, self.best_epoch_ = done.history, done.seconds, done.best
+
+    def final_record(self) -> dict[str, Any]:
+        """The history's record of the epoch whose weights were kept."""
+        self._fitted()
+        return self.history_[self.best_epoch_ if self.patience is not None else -1]
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """`epoch` (did you mean `epochs`?)"""
+    close = difflib.get_close_matches(name, known, 1)
+    return f"`{name}` (did you mean `{close[0]}`?)" if close else f"`{name}` (known: {', '.join(known)})"
+
+
+def check_share(name: str, value: float) -> float:
+    """A share that must lie from 0 up to, not including, 1."""
+    if not (isinstance(value, int | float) and 0 <= value < 1):
+        raise UsageError(f"`{name}` must be at least 0 and below 1; got {value!r}")
+    return float(value)
+
+
+def held_out(count: int, share: float, seed: int, groups: Array | None = None) -> tuple[Array, Array]:
+    """Positions to train on and positions to watch, both sorted: `share` of `count`, at random, of each group alike."""
+    generator = np.random.Generator(np.random.PCG64([seed, 1]))
+    kinds = np.zeros(count, np.int64) if groups is None else groups
+    chosen: list[Array] = []
+    for kind in np.unique(kinds):
+        members = np.flatnonzero(kinds == kind)
+        chosen.append(generator.permutation(members)[: min(round(len(members) * share), len(members) - 1)])
+    watched = np.sort(np.concatenate(chosen))
+    return np.setdiff1d(np.arange(count), watched), watched

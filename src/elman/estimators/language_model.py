@@ -1,0 +1,216 @@
+"""Learn a text, judge how well unseen text is predicted, and write on.
+
+Shapes: T tokens in a text, V tokens in the vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from elman.cells import Array
+from elman.data.batches import TextBatches
+from elman.data.vocabulary import Vocabulary, join_units
+from elman.engines import Batch, Loss, make_engine
+from elman.errors import DataError, UsageError
+from elman.estimators.estimator import Estimator, Watch, check_share
+from elman.estimators.ngram import NGram
+from elman.estimators.sampling import Sampler
+
+READ_AT_ONCE = 512
+
+
+@final
+@dataclass(kw_only=True, eq=False)
+class LanguageModel(Estimator):
+    """A recurrent network that predicts the next character, byte or word of a text.
+
+    unit: `char`, `byte` or `word`. min_frequency: rarer tokens become `<unk>`. sampling: `sequential` reads the text in
+    `batch_size` rows side by side and carries the state on; `random` draws pieces and starts each from zero.
+    embedding_size: size of the learned table of token vectors; 0 for one-hot inputs. validation: the last share of the
+    text, set aside to watch. steps: tokens in a piece. `shuffle` and `carry` follow from `sampling`.
+
+    After `fit`: `vocabulary_`, `network_`, `history_`, `ngram_loss_` and `ngram_order_` (the floor on the held-out
+    part, None without one).
+
+    >>> model = LanguageModel(hidden_size=16, epochs=60, steps=8, batch_size=4, learning_rate=0.02, validation=0.0)
+    >>> model.fit("the cat sat on the mat. " * 20).generate("the cat", length=8, temperature=0)
+    ' sat on '
+    """
+
+    unit: str = "char"
+    min_frequency: int = 1
+    sampling: str = "sequential"
+    embedding_size: int = 0
+    hidden_size: int = 256
+    epochs: int = 50
+    steps: int | None = 64
+    learning_rate: float = 2e-3
+    clip_norm: float | None = 1.0
+    validation: float = 0.1
+
+    task = "language"
+    measures = ("perplexity",)
+
+    def fit(
+        self, X: str, y: None = None, *, valid: str | None = None, vocabulary: Vocabulary | None = None,
+        watch: Watch | None = None,
+    ) -> LanguageModel:  # fmt: skip
+        """Train on the text X. y is there for scikit-learn and not used.
+
+        valid: text to watch instead of the last share of X. vocabulary: to use instead of that of the training part.
+        Raises DataError for a text too short, and UsageError for options that cannot be.
+        """
+        text, held = self._split(X, valid)
+        self.vocabulary_ = vocabulary or Vocabulary.of(text, unit=self.unit, min_frequency=self.min_frequency)
+        size = self.vocabulary_.size
+        tokens = self.vocabulary_.encode(text)
+        batches = TextBatches(
+            tokens, batch_size=self.batch_size, steps=self.steps or 64, sampling=self.sampling, seed=self.seed
+        )
+        watched = None if held is None else self._watched(self.vocabulary_.encode(held))
+        inputs = "embedding" if self.embedding_size else "one_hot"
+        network = self._network(
+            input_size=size, output_size=size, inputs=inputs, embedding_size=self.embedding_size, head="every"
+        )
+        self._train(network, Loss(kind="cross_entropy"), batches, watched, watch or Watch(), (tokens,))
+        self._measure_floor(tokens, held)
+        return self
+
+    def measure(self, text: str) -> dict[str, float]:
+        """How well the text is predicted, read as one stream from zero state, the first token given.
+
+        loss: nats a token. perplexity: exp(loss). bits_per_character, bits_per_byte: of the text in UTF-8, so that
+        models of different units can be compared.
+        """
+        network = self._fitted()
+        tokens = self.vocabulary_.encode(text)
+        if len(tokens) < 2:
+            raise DataError(f"`text` must have at least 2 tokens to be measured; got {len(tokens)}")
+        loss = Loss(kind="cross_entropy", reduction="sum")
+        engine = make_engine(self.engine, network, loss, dtype=self.dtype)
+        state, total = None, 0.0
+        for first in range(0, len(tokens) - 1, READ_AT_ONCE):
+            piece = tokens[first : first + READ_AT_ONCE + 1][None]
+            found = engine.evaluate(Batch(piece[:, :-1], piece[:, 1:]), state)
+            state, total = found.state, total + found.loss
+        return _measures(total / (len(tokens) - 1), len(tokens), text)
+
+    def perplexity(self, text: str) -> float:
+        """exp of the mean loss: how many equally likely tokens the model is left choosing between."""
+        return self.measure(text)["perplexity"]
+
+    def bits_per_character(self, text: str) -> float:
+        """How many bits a character of the text costs with this model."""
+        return self.measure(text)["bits_per_character"]
+
+    def score(self, X: str, y: None = None) -> float:
+        """Mean log likelihood of the text, in nats a token; higher is better."""
+        return -self.measure(X)["loss"]
+
+    def floor(self, train: str, test: str) -> dict[str, float]:
+        """The same measures for an n-gram model counted on `train`, with this model's vocabulary; and its `order`."""
+        tokens, held = self.vocabulary_.encode(train), self.vocabulary_.encode(test)
+        ngram = NGram.fit(tokens, self.vocabulary_.size)
+        return {**_measures(ngram.loss(held, start=1), len(held), test), "order": ngram.order}
+
+    def predict_proba(self, X: str) -> Array:
+        """Probabilities of the token after X, (V,) in the order of `vocabulary_.tokens`."""
+        logits = self._engine.forward(self._tokens_of(X)[None])[0][0, -1]
+        return Sampler().probabilities(logits)
+
+    def predict(self, X: str) -> str:
+        """The most probable token after X."""
+        return self.vocabulary_.tokens[int(self.predict_proba(X).argmax())]
+
+    def generate(
+        self, prompt: str, length: int = 200, *, temperature: float = 1.0, top_k: int | None = None,
+        top_p: float | None = None, seed: int | None = None, stop: str | None = None,
+    ) -> str:  # fmt: skip
+        """What comes after the prompt: `length` tokens, or up to and including the text `stop`.
+
+        temperature, top_k, top_p: see `Sampler`; temperature 0 always takes the most probable token. seed: of the draws;
+        None draws anew each time. Raises UsageError for a bidirectional network, which reads the future.
+        """
+        sampler = Sampler(temperature=temperature, top_k=top_k, top_p=top_p)
+        tokens: list[str] = []
+        for token in self._write(prompt, length, sampler, np.random.default_rng(seed)):
+            tokens.append(token)
+            if stop:
+                text = join_units(tokens, self.unit)
+                if stop in text:
+                    return text[: text.index(stop) + len(stop)]
+        return join_units(tokens, self.unit)
+
+    def _write(
+        self, prompt: str, length: int, sampler: Sampler, generator: np.random.Generator
+    ) -> Iterator[str]:
+        network = self._fitted()
+        if network.bidirectional:
+            raise UsageError("a bidirectional network reads the future of a text and cannot write one; train without")
+        if length < 0:
+            raise UsageError(f"`length` must be at least 0; got {length!r}")
+        stream = self._engine.stream()
+        logits = stream.step_many(self._tokens_of(prompt))[-1]
+        reserved = np.arange(self.vocabulary_.size) < len(self.vocabulary_.reserved)
+        for _ in range(length):
+            token = sampler.draw(np.where(reserved, -np.inf, logits), generator)
+            yield self.vocabulary_.tokens[token]
+            logits = stream.step(token)
+
+    def _tokens_of(self, prompt: str) -> Array:
+        self._fitted()
+        tokens = self.vocabulary_.encode(prompt)
+        if not len(tokens):
+            raise UsageError("`prompt` must not be empty; give the beginning of a text, at least one character")
+        return tokens
+
+    def _split(self, text: str, valid: str | None) -> tuple[str, str | None]:
+        if not isinstance(text, str):
+            raise DataError(f"`X` must be one text (str); got {type(text).__name__}")
+        share = check_share("validation", self.validation)
+        if valid is not None or not share:
+            return text, valid
+        cut = len(text) - round(len(text) * share)
+        return text[:cut], text[cut:]
+
+    def _watched(self, tokens: Array) -> TextBatches:
+        """The held-out text in as many rows as leave each at least a piece long."""
+        steps = min(self.steps or 64, max(1, len(tokens) - 1))
+        rows = max(1, min(self.batch_size, (len(tokens) - 1) // (steps * 4)))
+        if len(tokens) < 2:
+            raise DataError(
+                f"the held-out text has {len(tokens)} tokens, at least 2 are needed; "
+                "bring more text, or set validation=0 and patience=None"
+            )
+        return TextBatches(tokens, batch_size=rows, steps=steps, fixed_offset=True)
+
+    def _measure_floor(self, tokens: Array, held: str | None) -> None:
+        self.ngram_loss_: float | None = None
+        self.ngram_order_: int | None = None
+        if held is not None:
+            ngram = NGram.fit(tokens, self.vocabulary_.size)
+            self.ngram_loss_, self.ngram_order_ = ngram.loss(self.vocabulary_.encode(held), start=1), ngram.order
+
+    def _learned(self) -> dict[str, Any]:
+        return {
+            "vocabulary": self.vocabulary_.config(), "ngram_loss": self.ngram_loss_, "ngram_order": self.ngram_order_,
+        }  # fmt: skip
+
+    def _restore(self, learned: Mapping[str, Any]) -> None:
+        self.vocabulary_ = Vocabulary.from_config(learned["vocabulary"])
+        self.ngram_loss_, self.ngram_order_ = learned["ngram_loss"], learned["ngram_order"]
+
+
+def _measures(loss: float, tokens: int, text: str) -> dict[str, float]:
+    bits = loss * (tokens - 1) / math.log(2)
+    return {
+        "loss": loss,
+        "perplexity": math.exp(min(loss, 700.0)),
+        "bits_per_character": bits / max(1, len(text) - len(text) / tokens),
+        "bits_per_byte": bits / max(1.0, len(text.encode()) * (1 - 1 / tokens)),
+    }
