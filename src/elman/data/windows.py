@@ -54,5 +54,5 @@ class WindowsOf:
         return len(self._starts)
 
     def __getitem__(self, index: Array) -> Array:
-        found = self._views[self._starts[index]]
+        found: Array = self._views[self._starts[index]]
         return found.reshape(*np.shape(index), -1) if self._flat else found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -46,8 +46,8 @@ class SequenceClassifier(Estimator):
     class_weight: str | Mapping[Any, float] | None = None
     layout: str = "ntd"
 
-    task = "classification"
-    measures = ("accuracy",)
+    task: ClassVar[str] = "classification"
+    measures: ClassVar[tuple[str, ...]] = ("accuracy",)
 
     def fit(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None = None, watch: Watch | None = None) -> SequenceClassifier:
         """Train on sequences X, (N, T, D) or N arrays (T_i, D), with labels y (N,) of any kind.

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -89,8 +89,8 @@ class Estimator(ABC):
     seed: int = 0
     checkpoint_seconds: float = 10.0
 
-    task = ""
-    measures: tuple[str, ...] = ()
+    task: ClassVar[str] = ""
+    measures: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def parameter_names(cls) -> list[str]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self, final
+from typing import Any, ClassVar, NamedTuple, Self, final
 
 import numpy as np
 
 from elman.cells import Array
 from elman.data.batches import SequenceBatches
-from elman.data.tables import Frequency, Series, future_times, infer_frequency
+from elman.data.frames import Series
+from elman.data.times import Frequency, future_times, infer_frequency
 from elman.data.windows import WindowsOf
 from elman.engines import Loss
 from elman.errors import DataError, UsageError
@@ -91,7 +92,7 @@ class Forecaster(Estimator):
     learning_rate: float = 3e-3
     clip_norm: float | None = 1.0
 
-    task = "forecasting"
+    task: ClassVar[str] = "forecasting"
 
     def fit(self, X: Any, y: None = None, *, watch: Watch | None = None) -> Forecaster:
         """Train on one series (T,) or (T, C), several in a list, or `Series` read from a table.

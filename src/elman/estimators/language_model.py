@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -53,8 +53,8 @@ class LanguageModel(Estimator):
     clip_norm: float | None = 1.0
     validation: float = 0.1
 
-    task = "language"
-    measures = ("perplexity",)
+    task: ClassVar[str] = "language"
+    measures: ClassVar[tuple[str, ...]] = ("perplexity",)
 
     def fit(
         self, X: str, y: None = None, *, valid: str | None = None, vocabulary: Vocabulary | None = None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class SequenceRegressor(Estimator):
     score_first: bool = False
     layout: str = "ntd"
 
-    task = "regression"
+    task: ClassVar[str] = "regression"
 
     def fit(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None = None, watch: Watch | None = None) -> SequenceRegressor:
         """Train on sequences X, (N, T, D) or N arrays (T_i, D), with targets y.

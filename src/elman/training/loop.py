@@ -86,7 +86,12 @@ def train(
     progress = _start(engine, checkpoint, mark, resume)
     run = _Run(engine, batches, training, valid, list(observers), checkpoint, mark, progress)
     with Interruption(watch=checkpoint is not None) as interruption:
-        return run.to_the_end(interruption)
+        try:
+            return run.to_the_end(interruption)
+        except BaseException:
+            for observer in observers:
+                observer.end("")
+            raise
 
 
 def evaluate(engine: Engine, batches: Batches, measures: Sequence[str] = (), prefix: str = "valid") -> dict[str, float]:

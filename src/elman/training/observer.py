@@ -19,4 +19,4 @@ class Observer(Protocol):
         """An epoch is over; its record of measures."""
 
     def end(self, reason: str) -> None:
-        """Training is over, and why."""
+        """Training is over, and why; the empty string where an error ended it."""

@@ -29,8 +29,8 @@ class PlainLines(Observer):
 
     def __init__(self, stream: TextIO, seconds: float = 2.0) -> None:
         self._stream, self._seconds = stream, seconds
-        self._epochs, self._shown_at, self._last, self._shown = 0, 0.0, None, 0
-        self._last: dict[str, Any] | None
+        self._epochs, self._shown_at, self._shown = 0, 0.0, 0
+        self._last: dict[str, Any] | None = None
 
     def begin(self, epochs: int, updates: int, history: Sequence[dict[str, Any]]) -> None:
         self._epochs, self._shown_at, self._last = epochs, 0.0, None
@@ -48,7 +48,8 @@ class PlainLines(Observer):
     def end(self, reason: str) -> None:
         if self._last is not None and self._last["epoch"] != self._shown:
             self._show(self._last)
-        self._print(reason)
+        if reason:
+            self._print(reason)
 
     def _show(self, record: dict[str, Any]) -> None:
         self._shown_at, self._shown = time.monotonic(), record["epoch"]
@@ -98,11 +99,8 @@ class TerminalBar(Observer):
         self._bar.update(self._task, measures=self._text)
 
     def end(self, reason: str) -> None:
-        self.close()
-        print(reason, file=self._stream, flush=True)
-
-    def close(self) -> None:
-        """Leave the terminal as it was; also after an error."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+        if reason:
+            print(reason, file=self._stream, flush=True)

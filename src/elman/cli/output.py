@@ -1,0 +1,112 @@
+"""What the commands print: text for people, or exactly one JSON document on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from elman.errors import ElmanError
+
+
+def note(text: str) -> None:
+    """A line on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def failed(error: ElmanError, *, as_json: bool) -> None:
+    """An error on standard error, and as JSON on standard output where that was asked for."""
+    note(f"elman: {error}")
+    if as_json:
+        _document({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code})
+
+
+def recipes(found: Sequence[tuple[str, dict[str, Any]]], *, as_json: bool) -> None:
+    """Built-in recipes, a line each."""
+    if as_json:
+        _document([{"name": n, "task": d["task"], "title": d["title"], "summary": d["summary"]} for n, d in found])
+        return
+    width = max(len(name) for name, _ in found)
+    for name, document in found:
+        print(f"{name:<{width}}  {document['task']:<14}  {document['title']}")
+
+
+def trained(result: dict[str, Any], *, as_json: bool) -> None:
+    """What a training came to."""
+    if as_json:
+        _document(result)
+        return
+    metrics = {k: v for k, v in result["metrics"].items() if isinstance(v, int | float)}
+    for name, value in metrics.items():
+        print(f"{name:<24} {_number(value)}")
+    for name, values in result["baselines"].items():
+        shared = "  ".join(f"{k} {_number(v)}" for k, v in values.items() if k in metrics)
+        print(f"beside {name:<17} {shared}")
+    if "sample" in result["metrics"]:
+        print(f"\n{result['metrics']['sample']}\n")
+    print(f"done in {result['seconds']:.1f} s; report: {Path(result['run']) / 'report.html'}")
+
+
+def evaluation(run: str, recipe: Any, data: str | None, found: Any, *, as_json: bool) -> None:
+    """Metrics of a model on data, beside the baselines."""
+    if as_json:
+        _document({"run": run, "data": data, "metrics": found.metrics, "baselines": found.baselines})
+        return
+    for name, value in found.metrics.items():
+        print(f"{name:<24} {_number(value)}")
+    for name, values in found.baselines.items():
+        print(f"beside {name:<17} " + "  ".join(f"{k} {_number(v)}" for k, v in values.items() if k in found.metrics))
+    for text in found.notes:
+        note(text)
+
+
+def predictions(header: Sequence[str], rows: Sequence[Sequence[Any]], out: Path | None, *, as_json: bool) -> None:
+    """Predictions as CSV into a file or on standard output, or as JSON."""
+    from elman.recipes import table_text
+    from elman.runs.run import write_atomically
+
+    if out is not None:
+        write_atomically(out, table_text(header, rows))
+        note(f"{len(rows)} rows written to {out}")
+    if as_json:
+        _document({"out": None if out is None else str(out), "columns": list(header), "rows": [list(r) for r in rows]})
+    elif out is None:
+        print(table_text(header, rows), end="")
+
+
+def generated(run: str, prompt: str, text: str, *, as_json: bool) -> None:
+    """A prompt and how it went on."""
+    if as_json:
+        _document({"run": run, "prompt": prompt, "text": text})
+    else:
+        print(prompt + text)
+
+
+def runs(found: Sequence[Any], rows: Callable[[Sequence[Any]], tuple[list[str], list[list[str]]]], *, as_json: bool) -> None:
+    """A table comparing runs."""
+    header, lines = rows(found)
+    if as_json:
+        _document([dict(zip(header, line, strict=True)) for line in lines])
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for line in lines:
+        table.add_row(*line)
+    console = Console()
+    console.print(table if lines else "no runs here yet")
+
+
+def _document(value: Any) -> None:
+    from elman.runs.run import to_json
+
+    print(json.dumps(to_json(value), indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.4g}" if abs(value) < 1e5 else f"{value:,.0f}"

@@ -1,0 +1,192 @@
+"""Where a recipe's data come from: the seeds' synthetic sources, texts, and files that a user brings.
+
+Each source is a function whose arguments are the options it has under [data]. Paths are used as given; `seed` is the recipe's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elman.cells import Array
+from elman.data import frames as tables
+from elman.data import synthetic, text
+from elman.data.frames import Series
+from elman.data.ts_files import read_ts
+from elman.data.vocabulary import Vocabulary
+from elman.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Sequences and labels: to train on, and to test on where there are any."""
+
+    X: Any
+    y: Any
+    test: tuple[Any, Any] | None = None
+    ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Input and target sequences: to train on, to watch, and to test on. x_name, y_name: for axes of pictures."""
+
+    X: Any
+    y: Any
+    valid: tuple[Any, Any] | None = None
+    test: tuple[Any, Any] | None = None
+    names: Sequence[str] = ("target",)
+    ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class TextData:
+    """A text to train on, one held out, and the vocabulary where it is that of a larger text."""
+
+    train: str
+    held_out: str | None = None
+    vocabulary: Vocabulary | None = None
+
+
+@dataclass(frozen=True)
+class SeriesData:
+    """Time series; names of the variables; how many folds a backtest shall have."""
+
+    series: list[Series]
+    names: Sequence[str]
+    folds: int
+
+
+def sums(seed: int, num_samples: int = 1000, seq_length: int = 10, input_size: int = 1) -> Labelled:
+    """Seed 000: is the sum of a random sequence above its expectation? As many fresh sequences to test on."""
+    x, y = synthetic.sums(num_samples, seq_length, input_size, seed=seed)
+    return Labelled(x, y, synthetic.sums(num_samples, seq_length, input_size, seed=seed + 1_000_003))
+
+
+def labelled_file(
+    path: str, test_path: str | None = None, label: str | None = None, series: str | None = None,
+    time: str | None = None, inputs: list[str] | None = None,
+) -> Labelled:  # fmt: skip
+    """Labelled sequences from a `.ts` file, or from a long table (.csv, .tsv, .parquet) with columns `series` and `label`."""
+
+    def read(file: str) -> tuple[Any, Any, Sequence[str]]:
+        if file.endswith(".ts"):
+            x, y, _ = read_ts(file)
+            if y is None:
+                raise DataError(f"{file} has no class labels (@classLabel false); bring a file with labels")
+            return x, y, [str(i) for i in range(len(x))]
+        if label is None or series is None:
+            raise UsageError(
+                f"{file} is a table: say which column tells the sequences apart and which holds the label "
+                "(data.series and data.label, or --series and --label)"
+            )
+        found = tables.sequences_from_frame(file, inputs=inputs, series=series, time=time, label=label)
+        return found.X, found.labels, found.ids
+
+    x, y, ids = read(path)
+    return Labelled(x, y, None if test_path is None else read(test_path)[:2], ids)
+
+
+def sine_next(points: int = 20, start: float = 2.0, stop: float = 10.0) -> Paired:
+    """Seed 001: sin at `points` places, and the same one place on."""
+    x, y = synthetic.sine_next(points, start, stop)
+    return Paired(x, y, names=("sin(t)",))
+
+
+def sine_windows(total: int = 200, window: int = 50, validation_records: int = 50) -> Paired:
+    """Seed 002: windows of sin(0), sin(1), ..., each value at its own input; the last records are for validation."""
+    x, y = synthetic.sine_windows(total, window, validation_records)
+    cut = len(x) - validation_records
+    return Paired(x[:cut], y[:cut], valid=(x[cut:], y[cut:]), names=("sin(t)",))
+
+
+def sine_to_cosine(pieces: int = 300, points: int = 10) -> Paired:
+    """Seed 003: sin and cos at `points` places of each of `pieces` stretches of length pi."""
+    x, y = synthetic.sine_to_cosine(pieces, points)
+    return Paired(x, y, names=("cos(t)",))
+
+
+def paired_file(
+    path: str, target: str, inputs: list[str] | None = None, series: str | None = None, time: str | None = None,
+    test_path: str | None = None, test_share: float = 0.2,
+) -> Paired:  # fmt: skip
+    """Inputs and an aligned target from a table, a row a step.
+
+    Without `test_path`, the last `test_share` is set aside to test on: of the sequences, or of the one sequence in time.
+    """
+    if not 0 <= test_share < 1:
+        raise UsageError(f"`data.test_share` must be at least 0 and below 1; got {test_share!r}")
+    targets = [name.strip() for name in target.split(",")]
+
+    def read(file: str) -> Any:
+        return tables.sequences_from_frame(file, inputs=inputs, target=targets, series=series, time=time)
+
+    found = read(path)
+    x, y = found.X, found.y
+    if test_path is not None:
+        other = read(test_path)
+        return Paired(x, y, test=(other.X, other.y), names=targets, ids=found.ids)
+    if len(x) == 1:
+        cut = len(x[0]) - round(len(x[0]) * test_share)
+        test = ([x[0][cut:]], [y[0][cut:]]) if cut < len(x[0]) else None
+        return Paired([x[0][:cut]], [y[0][:cut]], test=test, names=targets, ids=found.ids)
+    cut = len(x) - round(len(x) * test_share)
+    return Paired(x[:cut], y[:cut], test=(x[cut:], y[cut:]) if cut < len(x) else None, names=targets, ids=found.ids)
+
+
+def series_file(
+    path: str, target: str, time: str | None = None, series: str | None = None, folds: int = 3
+) -> SeriesData:
+    """Time series from a table; `target` may name several columns, separated by commas. folds: of the backtest."""
+    if folds < 0:
+        raise UsageError(f"`data.folds` must be at least 0; got {folds!r}")
+    names = [name.strip() for name in target.split(",")]
+    return SeriesData(tables.series_from_frame(path, time=time, target=names, series=series), names, folds)
+
+
+def time_machine(path: str | None = None, max_tokens: int = 10_000, held_out: int = 10_000) -> TextData:
+    """Seed 004: the first characters of The Time Machine, letters and spaces only; the next ones held out."""
+    whole = text.letters_only(text.time_machine(path))
+    return TextData(
+        whole[:max_tokens], whole[max_tokens : max_tokens + held_out] or None, Vocabulary.of(whole, unit="char")
+    )
+
+
+def python_topics(characters: int = 200_000) -> TextData:
+    """The beginning of Python's own documentation topics, on every machine."""
+    return TextData(text.python_topics()[:characters])
+
+
+def text_file(path: str, encoding: str = "utf-8") -> TextData:
+    """A text file of the user's."""
+    return TextData(text.read_text(path, encoding))
+
+
+SOURCES: dict[str, dict[str, Callable[..., Any]]] = {
+    "classification": {"sums": sums, "file": labelled_file},
+    "regression": {
+        "sine-next": sine_next, "sine-windows": sine_windows, "sine-to-cosine": sine_to_cosine, "file": paired_file,
+    },
+    "forecasting": {"file": series_file},
+    "language": {"time-machine": time_machine, "python-topics": python_topics, "file": text_file},
+}  # fmt: skip
+
+
+def load(task: str, source: str, given: dict[str, Any], seed: int) -> Any:
+    """The data of a recipe."""
+    function = SOURCES[task][source]
+    return function(seed=seed, **given) if function is sums else function(**given)
+
+
+def stacked(arrays: Sequence[Any]) -> Array:
+    """All steps of all sequences, one under the other, (total steps, C)."""
+    return np.concatenate([np.asarray(a).reshape(-1, np.shape(a)[-1]) for a in arrays])
+
+
+def absolute(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with paths made absolute, so that a recipe can be run again from anywhere."""
+    return {k: str(Path(v).absolute()) if k in ("path", "test_path") and v else v for k, v in options.items()}

@@ -1,0 +1,103 @@
+"""Runs of the classification task."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+
+from elman.errors import DataError
+from elman.estimators import SequenceClassifier, Watch
+from elman.recipes import sources
+from elman.recipes.recipe import Recipe
+from elman.recipes.sources import Labelled
+from elman.recipes.tasks.task import Assessment, Picture, Task
+from elman.runs import plots
+from elman.runs.report import Table
+
+
+@final
+class ClassificationTask(Task):
+    """Accuracy on every part of the data, and who is taken for whom."""
+
+    def fit(self, estimator: SequenceClassifier, data: Labelled, watch: Watch) -> None:
+        estimator.fit(data.X, data.y, watch=watch)
+
+    def assess(self, estimator: SequenceClassifier, data: Labelled, recipe: Recipe) -> Assessment:
+        found = Assessment()
+        x, y, which = (*data.test, "test data") if data.test is not None else (data.X, data.y, "training data")
+        accuracy = self._judge(found, estimator, x, y, which)
+        if data.test is not None:
+            found.metrics["test_accuracy"] = accuracy
+            found.baselines = _most_common(data.y, data.test[1])
+        found.metrics["whole_accuracy"] = estimator.score(data.X, data.y)
+        if data.test is None:
+            found.notes.append("There was no test data: the confusion matrix is of data that the network was trained on.")
+        return found
+
+    def evaluate(self, estimator: SequenceClassifier, recipe: Recipe, path: str | None) -> Assessment:
+        data = _load(recipe, path)
+        x, y = (data.X, data.y) if path is not None or data.test is None else data.test
+        found = Assessment()
+        found.metrics["accuracy"] = self._judge(found, estimator, x, y, path or "the recipe's own data")
+        found.baselines = {"most_common": {"accuracy": float(np.mean(np.asarray(y) == _mode(y)))}}
+        return found
+
+    def predict(self, estimator: SequenceClassifier, recipe: Recipe, path: str) -> tuple[list[str], list[Sequence[Any]]]:
+        data = _load(recipe, path, labelled=False)
+        probabilities = estimator.predict_proba(data.X)
+        labels = estimator.classes_[probabilities.argmax(axis=1)]
+        header = ["unique_id", "label", *(f"probability_{c}" for c in estimator.classes_)]
+        return header, [[i, label, *p] for i, label, p in zip(data.ids, labels.tolist(), probabilities.tolist(), strict=True)]
+
+    def _judge(self, found: Assessment, estimator: SequenceClassifier, x: Any, y: Any, which: str) -> float:
+        counts = estimator.confusion(x, y)
+        names = [str(c) for c in estimator.classes_]
+        figure = plots.confusion_matrix(counts, names)
+        found.pictures.append(Picture("confusion-matrix", figure, f"Who is taken for whom, on {which}: rows are the truth."))
+        right, truths, guesses = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+        rows = [
+            [name, str(t), f"{r / max(1, t):.1%}", f"{r / max(1, g):.1%}"]
+            for name, r, t, g in zip(names, right, truths, guesses, strict=True)
+        ]
+        found.tables.append(Table("By class", ["class", "sequences", "found (recall)", "right when named (precision)"], rows))
+        return float(right.sum() / counts.sum())
+
+
+def _load(recipe: Recipe, path: str | None, *, labelled: bool = True) -> Labelled:
+    """The recipe's data, or the file at `path` read the way the recipe reads its own."""
+    options = dict(recipe.source_options)
+    if path is not None:
+        if recipe.source != "file":
+            options = {}
+        options |= {"path": path, "test_path": None}
+        if not labelled and not path.endswith(".ts"):
+            return _unlabelled(path, options)
+    source = "file" if path is not None else recipe.source
+    data: Labelled = sources.load("classification", source, options, recipe.parameters.get("seed", 0))
+    return data
+
+
+def _unlabelled(path: str, options: dict[str, Any]) -> Labelled:
+    """A table to predict for, whether or not it has the label column."""
+    from elman.data import frames, tables
+
+    series, time, inputs = (options.get(name) for name in ("series", "time", "inputs"))
+    if series is None:
+        raise DataError(f"{path}: this model was not trained from a table, so columns are not known; bring a .ts file")
+    if inputs is None:
+        label = options.get("label")
+        inputs = [c for c, kind in tables.read_table(path).schema.items() if kind.is_numeric() and c not in (label, series, time)]
+    found = frames.sequences_from_frame(path, inputs=inputs, series=series, time=time)
+    return Labelled(found.X, None, None, found.ids)
+
+
+def _mode(y: Any) -> Any:
+    return Counter(np.asarray(y).tolist()).most_common(1)[0][0]
+
+
+def _most_common(train: Any, test: Any) -> dict[str, dict[str, float]]:
+    """What always naming the commonest training label would reach on the test data."""
+    return {"most_common": {"test_accuracy": float(np.mean(np.asarray(test) == _mode(train)))}}

@@ -1,0 +1,139 @@
+"""Runs of the forecasting task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+
+from elman.cells import Array
+from elman.data.frames import Series, series_from_frame
+from elman.data.times import format_time
+from elman.errors import DataError
+from elman.estimators import Forecast, Forecaster, Watch
+from elman.estimators.baselines import baseline_forecasts, forecast_errors
+from elman.recipes import sources
+from elman.recipes.recipe import Recipe
+from elman.recipes.sources import SeriesData
+from elman.recipes.tasks.task import Assessment, Picture, Task, same_columns
+from elman.runs import plots
+
+SHOWN_SERIES = 6
+
+
+@final
+class ForecastingTask(Task):
+    """A backtest beside the baselines, and the forecast itself."""
+
+    def fit(self, estimator: Forecaster, data: SeriesData, watch: Watch) -> None:
+        estimator.fit(data.series, watch=watch)
+
+    def assess(self, estimator: Forecaster, data: SeriesData, recipe: Recipe) -> Assessment:
+        found = Assessment()
+        folds = []
+        if data.folds:
+            backtest = estimator.backtest(data.series, folds=data.folds)
+            folds = backtest.folds
+            found.metrics, found.baselines = dict(backtest.metrics), backtest.baselines
+            found.tables.append(same_columns(backtest.metrics, backtest.baselines, "this network"))
+            found.notes += _verdict(backtest.metrics, backtest.baselines, data.folds, estimator)
+        forecasts = estimator.forecast()
+        found.forecasts = forecast_rows(forecasts, data.names)
+        for number, (s, f) in enumerate(zip(data.series[:SHOWN_SERIES], forecasts, strict=False)):
+            mine = [fold for fold in folds if fold.series == number]
+            found.pictures.append(_picture(s, f, mine, data.names[0], len(data.series) > 1))
+        return found
+
+    def evaluate(self, estimator: Forecaster, recipe: Recipe, path: str | None) -> Assessment:
+        series = _load(recipe, path)
+        short = min(len(s.y) for s in series)
+        if short <= estimator.horizon + estimator.season_:
+            raise DataError(f"a series has {short} steps; the last {estimator.horizon} are forecast and a season must come before")
+        heads = [
+            Series(s.unique_id, None if s.ds is None else s.ds[: -estimator.horizon], s.y[: -estimator.horizon])
+            for s in series
+        ]
+        forecasts = [f.mean for f in estimator.forecast(heads)]
+        truths, histories = [s.y[-estimator.horizon :] for s in series], [h.y for h in heads]
+        found = Assessment(metrics=forecast_errors(truths, forecasts, histories, estimator.season_))
+        guesses = [baseline_forecasts(h, estimator.horizon, estimator.season_) for h in histories]
+        for name in guesses[0]:
+            found.baselines[name] = forecast_errors(truths, [g[name] for g in guesses], histories, estimator.season_)
+        if path is None:
+            found.notes.append("The model was trained on these series to their end, so this is not a test; see the backtest.")
+        return found
+
+    def predict(self, estimator: Forecaster, recipe: Recipe, path: str) -> tuple[list[str], list[Sequence[Any]]]:
+        names = [name.strip() for name in recipe.source_options["target"].split(",")]
+        return forecast_header(names), forecast_rows(estimator.forecast(_load(recipe, path)), names)
+
+
+def forecast_header(names: Sequence[str]) -> list[str]:
+    """Columns of forecasts: `elman`, `elman-lo-90`, `elman-hi-90`, after the variable's name where there are several."""
+    ends = ("elman", "elman-lo-90", "elman-hi-90")
+    columns = list(ends) if len(names) == 1 else [f"{name}-{end}" for name in names for end in ends]
+    return ["unique_id", "ds", *columns]
+
+
+def forecast_rows(forecasts: Sequence[Forecast], names: Sequence[str]) -> list[Sequence[Any]]:
+    """A row a step ahead, in the series' own units; missing interval ends are empty."""
+    rows: list[Sequence[Any]] = []
+    for f in forecasts:
+        for k, time in enumerate(f.times):
+            values: list[Any] = []
+            for c in range(len(names)):
+                values += [_or_empty(f.mean[k, c]), _or_empty(f.low[k, c]), _or_empty(f.high[k, c])]
+            rows.append([f.unique_id, format_time(time), *values])
+    return rows
+
+
+def _or_empty(value: float) -> float | str:
+    return float(value) if np.isfinite(value) else ""
+
+
+def _load(recipe: Recipe, path: str | None) -> list[Series]:
+    options = recipe.source_options
+    names = [name.strip() for name in options["target"].split(",")]
+    return series_from_frame(
+        path or options["path"], time=options.get("time"), target=names, series=options.get("series"),
+        gaps=options.get("gaps", "error"),
+    )  # fmt: skip
+
+
+def _times(s: Series) -> Array:
+    return np.arange(len(s.y)) if s.ds is None else s.ds
+
+
+def _picture(s: Series, f: Forecast, folds: Sequence[Any], name: str, many: bool) -> Picture:
+    """One series, its forecast and its backtest folds; of several variables the first."""
+    known = np.isfinite(f.low).all()
+    figure = plots.forecast(
+        _times(s), s.y[:, 0], f.times, f.mean[:, 0], f.low[:, 0] if known else None, f.high[:, 0] if known else None,
+        backtest=[(fold.forecast.times, fold.forecast.mean[:, 0]) for fold in folds],
+        title=f"{s.unique_id}: the next {len(f.mean)} steps" if many else f"{name}: the next {len(f.mean)} steps",
+        y_label=name,
+    )  # fmt: skip
+    file = f"forecast-{s.unique_id}" if many else "forecast"
+    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in file)
+    return Picture(safe, figure, "The forecast with its 90 % band; the backtest's forecasts were made without seeing these steps.")
+
+
+def _verdict(
+    metrics: dict[str, float], baselines: dict[str, dict[str, float]], folds: int, estimator: Forecaster
+) -> list[str]:
+    """What a reader should know of the backtest."""
+    best = min(baselines, key=lambda name: baselines[name]["mae"])
+    notes = [
+        f"The backtest made {folds} forecasts of {estimator.horizon} steps, each by a network trained afresh on what came before.",
+    ]
+    if metrics["mae"] >= baselines[best]["mae"]:
+        notes.append(f"The network does not beat {best.replace('_', ' ')} here; use that instead, or give more data.")
+    if "coverage" in metrics:
+        notes.append(
+            f"{metrics['coverage']:.0%} of the backtest's true values lay inside the {estimator.interval:.0%} band; "
+            "with few steps to learn its width from, the band is too narrow more often than it says."
+            if metrics["coverage"] < estimator.interval - 0.05
+            else f"{metrics['coverage']:.0%} of the backtest's true values lay inside the {estimator.interval:.0%} band."
+        )
+    return notes

@@ -1,0 +1,235 @@
+"""Runs side by side: what `elman runs` prints, and which of a run's numbers speaks for it."""
+
+from __future__ import annotations
+
+import math
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from elman.errors import RunError
+from elman.runs.run import METRICS, RECIPE, RESULT, Run
+
+# The measure that speaks for a run, by task; the first one that its metrics hold.
+MEASURES = {
+    "classification": ("accuracy", "loss"),
+    "regression": ("r2", "mae", "rmse", "loss"),
+    "forecasting": ("mase", "mae", "rmse", "smape", "loss"),
+    "language": ("perplexity", "bits_per_character", "loss"),
+}
+ANY_MEASURE = ("accuracy", "perplexity", "mase", "mae", "rmse", "loss")
+# A number on data the network was not trained on, best kind first; a bare name is what a forecaster's backtest gives.
+HELD_OUT = ("test_", "valid_", "backtest_", "")
+HIGHER_IS_BETTER = frozenset({"accuracy", "r2"})
+HEADER = ["run", "task", "cell", "engine", "epochs", "measure", "train", "held out", "time", "state"]
+ABSENT = "–"
+
+
+def main_measure(metrics: Mapping[str, Any], task: str) -> tuple[str, float | None, float | None]:
+    """The measure that speaks for a run, its training value and its held-out value.
+
+    Args:
+        metrics: numbers by name, `train_loss`, `valid_accuracy`, `mae`, ...; None where one was not finite.
+        task: `classification`, `regression`, `forecasting` or `language`; anything else takes the usual order.
+
+    Returns:
+        (measure, train, held_out): the name without its prefix, and the two values, None where there is none.
+        A measure with a held-out value goes before one without. ("", None, None) for empty metrics.
+    """
+    pairs = [(name, *values_of(metrics, name)) for name in MEASURES.get(task, ANY_MEASURE)]
+    found = [pair for pair in pairs if pair[1] is not None or pair[2] is not None]
+    with_held_out = [pair for pair in found if pair[2] is not None]
+    return (with_held_out or found or [("", None, None)])[0]
+
+
+def values_of(metrics: Mapping[str, Any], measure: str) -> tuple[float | None, float | None]:
+    """The training value and the held-out value of `measure`, None where there is none."""
+    held_out = (number(metrics.get(prefix + measure)) for prefix in HELD_OUT)
+    return number(metrics.get(f"train_{measure}")), next((value for value in held_out if value is not None), None)
+
+
+def number(value: Any) -> float | None:
+    """`value` as a finite float, else None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def in_figures(measure: str, value: float | None) -> str:
+    """A measure's value as text: accuracy in per cent, the others with up to four significant figures."""
+    if value is None:
+        return ABSENT
+    if measure == "accuracy":
+        return f"{100 * value:.1f} %"
+    if value != 0 and not 1e-3 <= abs(value) < 1e7:
+        return f"{value:.3e}"
+    figures = 4 if abs(value) >= 1 else 3
+    decimals = max(0, figures - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").removesuffix(".") if "." in text else text
+
+
+def in_time(seconds: float | None) -> str:
+    """A duration as text: `0.42 s`, `12 s`, `3 min 05 s`, `2 h 07 min`."""
+    if seconds is None:
+        return ABSENT
+    if seconds < 9.95:
+        return f"{seconds:.2g} s" if seconds >= 0.01 else f"{1000 * seconds:.1f} ms"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run in one line.
+
+    `state` is `done`, `unfinished` (no result yet: still training, or stopped; `--resume` goes on) or `broken`, and `problem` says
+    why it is broken. `seconds` is the training time, `modified` the seconds since 1970 of the last change.
+    """
+
+    name: str
+    folder: Path
+    task: str
+    cell: str
+    engine: str
+    epochs: int | None
+    measure: str
+    train: float | None
+    held_out: float | None
+    seconds: float | None
+    state: str
+    problem: str
+    modified: float
+
+
+def runs_in(folder: Path | str) -> list[RunSummary]:
+    """The runs in `folder`, the last changed first; `folder` may be a run itself.
+
+    A run that cannot be read is in the list with the state `broken`; folders that hold no run are left out.
+
+    Raises:
+        RunError: `folder` itself is missing or cannot be listed.
+    """
+    folder = Path(folder)
+    if _looks_like_a_run(folder):
+        return [_summary(Run(folder))]
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunError(
+            f"{folder}: cannot list the runs here ({reason}). Train one with `elman train RECIPE`, or name another folder."
+        ) from error
+    summaries = [_summary(Run(folder / name)) for name in names if _looks_like_a_run(folder / name)]
+    return sorted(summaries, key=lambda summary: (-summary.modified, summary.name))
+
+
+def rows(summaries: Iterable[RunSummary]) -> tuple[list[str], list[list[str]]]:
+    """The header and one row of text a run, in the order given."""
+    return list(HEADER), [_row(summary) for summary in summaries]
+
+
+def _row(summary: RunSummary) -> list[str]:
+    return [
+        summary.name,
+        summary.task or ABSENT,
+        summary.cell or ABSENT,
+        summary.engine or ABSENT,
+        ABSENT if summary.epochs is None else str(summary.epochs),
+        summary.measure or ABSENT,
+        in_figures(summary.measure, summary.train),
+        in_figures(summary.measure, summary.held_out),
+        in_time(summary.seconds),
+        summary.state if not summary.problem else f"{summary.state}: {summary.problem}",
+    ]
+
+
+def _looks_like_a_run(folder: Path) -> bool:
+    return any(os.path.isfile(folder / name) for name in (RECIPE, RESULT, METRICS))
+
+
+def _summary(run: Run) -> RunSummary:
+    """The summary of any run, whatever state it is in."""
+    recipe, recipe_problem = _recipe(run)
+    network = _table(recipe, "network")
+    document: dict[str, Any] = {}
+    try:
+        if os.path.isfile(run.result_path):
+            document = run.result()
+            Run.open(run.folder)
+            state, problem = "done", ""
+        else:
+            document = _so_far(run)
+            state, problem = "unfinished", ""
+    except RunError:
+        state, problem = "broken", _what_is_wrong(run)
+    if recipe_problem:
+        state, problem = "broken", recipe_problem
+    network = network | _table(document, "network")
+    task = str(document.get("task") or recipe.get("task") or "")
+    measure, train, held_out = main_measure(_table(document, "metrics"), task)
+    epochs = document.get("epochs")
+    return RunSummary(
+        name=run.folder.resolve().name or str(run.folder),
+        folder=run.folder,
+        task=task,
+        cell=str(network.get("cell") or ""),
+        engine=str(document.get("engine") or recipe.get("engine") or ""),
+        epochs=epochs if isinstance(epochs, int) else None,
+        measure=measure,
+        train=train,
+        held_out=held_out,
+        seconds=number(document.get("seconds")),
+        state=state,
+        problem=problem,
+        modified=_modified(run),
+    )
+
+
+def _table(document: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = document.get(key)
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def _recipe(run: Run) -> tuple[dict[str, Any], str]:
+    """The recipe of a run and what is wrong with it, "" for nothing."""
+    if not os.path.isfile(run.recipe_path):
+        return {}, f"no {RECIPE}"
+    try:
+        return tomllib.loads(run.recipe_text()), ""
+    except (RunError, tomllib.TOMLDecodeError):
+        return {}, f"{RECIPE} cannot be read"
+
+
+def _so_far(run: Run) -> dict[str, Any]:
+    """What the metrics of an unfinished run say, in the shape of a result."""
+    records = run.metrics()
+    return {"epochs": len(records), "metrics": records[-1] if records else {}}
+
+
+def _what_is_wrong(run: Run) -> str:
+    if not os.path.isfile(run.result_path):
+        return f"{METRICS} is damaged"
+    try:
+        run.result()
+    except RunError:
+        return f"{RESULT} is torn"
+    return "model missing"
+
+
+def _modified(run: Run) -> float:
+    """Seconds since 1970 of the last change to the run's own records."""
+    times = []
+    for path in (run.result_path, run.metrics_path, run.recipe_path):
+        try:
+            times.append(path.stat().st_mtime)
+        except OSError:
+            continue
+    return max(times, default=0.0)
