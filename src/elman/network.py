@@ -271,7 +271,7 @@ def _sync(folder: Path) -> None:
 def _problems(network: Network) -> list[str]:
     """Every rule of a description that is broken."""
     problems = []
-    choices = (("cell", CELL_NAMES), ("inputs", INPUTS), ("head", HEADS))
+    choices: tuple[tuple[str, tuple[str, ...]], ...] = (("cell", CELL_NAMES), ("inputs", INPUTS), ("head", HEADS))
     for name, known in choices:
         if getattr(network, name) not in known:
             problems.append(f"`{name}` must be one of {', '.join(known)}; got {getattr(network, name)!r}")
@@ -282,8 +282,10 @@ def _problems(network: Network) -> list[str]:
     if network.cell in CELL_NAMES:
         allowed = make_cell(network.cell).nonlinearities
         if network.nonlinearity not in allowed:
-            known = ", ".join(allowed)
-            problems.append(f"`nonlinearity` of cell {network.cell!r} must be one of {known}; got {network.nonlinearity!r}")
+            problems.append(
+                f"`nonlinearity` of cell {network.cell!r} must be one of {', '.join(allowed)}; "
+                f"got {network.nonlinearity!r}"
+            )
     if not isinstance(network.dropout, int | float) or not 0 <= network.dropout < 1:
         problems.append(f"`dropout` must be at least 0 and below 1; got {network.dropout!r}")
     if network.inputs == "embedding" and network.embedding_size < 1:

@@ -7,7 +7,7 @@ Gates lie side by side along the last axis, in PyTorch's order.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +34,10 @@ class Cell(ABC):
     A cell holds no weights and no state; both come in as arguments and new values go out.
     """
 
-    name: str
-    gate_names: tuple[str, ...]
-    state_names: tuple[str, ...]
-    nonlinearities: tuple[str, ...]
+    name: ClassVar[str]
+    gate_names: ClassVar[tuple[str, ...]]
+    state_names: ClassVar[tuple[str, ...]]
+    nonlinearities: ClassVar[tuple[str, ...]]
 
     @property
     def gates(self) -> int:

@@ -24,7 +24,7 @@ from elman.cells.cell import Array, Cell, State, StepGradients, recurrent_produc
 class ElmanCell(Cell):
     """h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh); one block of rows in each weight (G = 1)."""
 
-    name = "elman"
+    name: ClassVar[str] = "elman"
     gate_names: ClassVar[tuple[str, ...]] = ("h",)
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     nonlinearities: ClassVar[tuple[str, ...]] = ("tanh", "relu", "sigmoid")

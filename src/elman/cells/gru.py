@@ -31,7 +31,7 @@ from elman.cells.cell import Array, Cell, State, StepGradients, recurrent_produc
 class GRUCell(Cell):
     """Gated recurrent unit, reset after the product; gates in the order r, z, n (G = 3)."""
 
-    name = "gru"
+    name: ClassVar[str] = "gru"
     gate_names: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     nonlinearities: ClassVar[tuple[str, ...]] = ("tanh",)

@@ -27,7 +27,7 @@ from elman.cells.cell import Array, Cell, State, StepGradients, recurrent_produc
 class LSTMCell(Cell):
     """Long short-term memory; gates in the order i, f, g, o (G = 4), states h and c."""
 
-    name = "lstm"
+    name: ClassVar[str] = "lstm"
     gate_names: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     state_names: ClassVar[tuple[str, ...]] = ("h", "c")
     nonlinearities: ClassVar[tuple[str, ...]] = ("tanh",)

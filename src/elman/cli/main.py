@@ -31,13 +31,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON docum
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe, e.g. training.epochs=50.", show_default=False),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a key of the recipe, e.g. training.epochs=50.", show_default=False
+    ),
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 
 
 @app.callback(invoke_without_command=True)
 def elman(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """The command without a subcommand."""
     if version:
         from elman.version import VERSION
 
@@ -55,7 +58,9 @@ def recipes_command(json: Json = False) -> None:
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A built-in recipe (see `elman recipes`) or a TOML file.")],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A built-in recipe (see `elman recipes`) or a TOML file.")
+    ],
     engine: Engine = None,
     seed: Seed = None,
     out: Out = None,
@@ -72,7 +77,9 @@ def train(
 @app.command()
 def evaluate(
     run: RunFolder,
-    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="A file; without one, what the recipe sets aside.")] = None,
+    data: Annotated[
+        str | None, typer.Argument(metavar="[DATA]", help="A file; without one, what the recipe sets aside.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Judge a trained model on a file, or on what its recipe sets aside."""
@@ -88,7 +95,9 @@ def evaluate(
 def predict(
     run: RunFolder,
     data: Annotated[str, typer.Argument(metavar="DATA", help="A file like those the model was trained on.")],
-    out: Annotated[Path | None, typer.Option("--out", help="A CSV file to write; standard output without.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A CSV file to write; standard output without.", show_default=False)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Answer for a file: labels, values or forecasts, as CSV."""
@@ -104,9 +113,15 @@ def generate(
     run: RunFolder,
     prompt: Annotated[str, typer.Option("--prompt", help="The beginning of the text.")],
     length: Annotated[int, typer.Option("--length", help="Tokens to write.")] = 200,
-    temperature: Annotated[float, typer.Option("--temperature", help="0 takes the most probable token, 1 draws freely.")] = 0.7,
-    top_k: Annotated[int | None, typer.Option("--top-k", help="Draw from the k most probable.", show_default=False)] = None,
-    top_p: Annotated[float | None, typer.Option("--top-p", help="Draw from the most probable that reach p.", show_default=False)] = None,
+    temperature: Annotated[
+        float, typer.Option("--temperature", help="0 takes the most probable token, 1 draws freely.")
+    ] = 0.7,
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", help="Draw from the k most probable.", show_default=False)
+    ] = None,
+    top_p: Annotated[
+        float | None, typer.Option("--top-p", help="Draw from the most probable that reach p.", show_default=False)
+    ] = None,
     seed: Seed = None,
     stop: Annotated[str | None, typer.Option("--stop", help="End after this text.", show_default=False)] = None,
     json: Json = False,
@@ -129,7 +144,9 @@ def forecast(
     target: Annotated[str, typer.Option("--target", help="Column to forecast; several separated by commas.")],
     horizon: Annotated[int, typer.Option("--horizon", help="Steps ahead.")],
     time: Annotated[str | None, typer.Option("--time", help="Column of times.", show_default=False)] = None,
-    series: Annotated[str | None, typer.Option("--series", help="Column that names the series.", show_default=False)] = None,
+    series: Annotated[
+        str | None, typer.Option("--series", help="Column that names the series.", show_default=False)
+    ] = None,
     engine: Engine = None,
     seed: Seed = None,
     out: Out = None,
@@ -146,10 +163,16 @@ def forecast(
 
 @app.command()
 def classify(
-    train_file: Annotated[str, typer.Argument(metavar="TRAIN", help="A .ts file, or a table with --series and --label.")],
+    train_file: Annotated[
+        str, typer.Argument(metavar="TRAIN", help="A .ts file, or a table with --series and --label.")
+    ],
     test_file: Annotated[str, typer.Argument(metavar="TEST", help="The like, to test on.")],
-    label: Annotated[str | None, typer.Option("--label", help="Column of labels, in a table.", show_default=False)] = None,
-    series: Annotated[str | None, typer.Option("--series", help="Column that tells sequences apart, in a table.", show_default=False)] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Column of labels, in a table.", show_default=False)
+    ] = None,
+    series: Annotated[
+        str | None, typer.Option("--series", help="Column that tells sequences apart, in a table.", show_default=False)
+    ] = None,
     engine: Engine = None,
     seed: Seed = None,
     out: Out = None,

@@ -84,7 +84,9 @@ def generated(run: str, prompt: str, text: str, *, as_json: bool) -> None:
         print(prompt + text)
 
 
-def runs(found: Sequence[Any], rows: Callable[[Sequence[Any]], tuple[list[str], list[list[str]]]], *, as_json: bool) -> None:
+def runs(
+    found: Sequence[Any], rows: Callable[[Sequence[Any]], tuple[list[str], list[list[str]]]], *, as_json: bool
+) -> None:
     """A table comparing runs."""
     header, lines = rows(found)
     if as_json:

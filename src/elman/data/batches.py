@@ -163,7 +163,8 @@ class TextBatches(Batches):
 
     sampling: `sequential` cuts the text into N rows that are read side by side in pieces of T steps, the state carried
     from piece to piece; `random` draws pieces of T steps in random order, each from zero state. Either starts the epoch
-    at a random offset of at most T tokens (sequential) or below T (random), so that pieces differ between epochs; `fixed_offset` switches that off.
+    at a random offset of at most T tokens (sequential) or below T (random), so that pieces differ between epochs;
+    `fixed_offset` switches that off.
 
     Source: the two ways of reading a corpus in A. Zhang et al., "Dive into Deep Learning", section 8.3.
     """

@@ -94,9 +94,7 @@ class Pieces:
         return len(self.fresh)
 
     def __getitem__(self, index: int) -> Batch:
-        return Batch(
-            self.inputs[index], self.targets[index], None if self.lengths is None else self.lengths[index]
-        )
+        return Batch(self.inputs[index], self.targets[index], None if self.lengths is None else self.lengths[index])
 
     def part(self, start: int, stop: int) -> Pieces:
         """Pieces `start` to `stop` (not included), as views."""
@@ -112,10 +110,13 @@ class Pieces:
 
 
 class Gradients(NamedTuple):
-    """loss: the number minimised. weight: how much it weighs in a mean over batches. correct, scored: positions whose
-    largest output is the target class, of how many that count. outputs: the network's. parameters: d loss / d parameter by name. inputs:
-    d loss / d inputs (N, T, D), None for tokens. initial_state, state: gradient of the state that went in; the state
-    that came out."""
+    """What `gradients` found.
+
+    loss: the number minimised. weight: how much it weighs in a mean over batches. correct, scored: positions whose
+    largest output is the target class, of how many that count. outputs: the network's. parameters: d loss / d parameter
+    by name. inputs: d loss / d inputs (N, T, D), None for tokens. initial_state: gradient of the state that went in.
+    state: the one that came out.
+    """
 
     loss: float
     weight: float
@@ -215,9 +216,7 @@ class Engine(ABC):
     updates: int
 
     @abstractmethod
-    def forward(
-        self, inputs: Array, state: State | None = None, lengths: Array | None = None
-    ) -> tuple[Array, State]:
+    def forward(self, inputs: Array, state: State | None = None, lengths: Array | None = None) -> tuple[Array, State]:
         """Outputs and final state, without dropout; nothing is kept.
 
         Outputs are (N, T, O), zero at steps beyond a sequence's length; or (N, O) where the head reads the last step.

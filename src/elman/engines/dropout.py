@@ -19,7 +19,8 @@ def mix(z: Array) -> Array:
     """SplitMix64's output function, elementwise on uint64."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    mixed: Array = z ^ (z >> np.uint64(31))
+    return mixed
 
 
 def dropout_mask(seed: int, update: int, layer: int, shape: tuple[int, ...], dropout: float) -> Array:

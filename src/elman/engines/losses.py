@@ -34,7 +34,7 @@ def loss_weight(loss: Loss, targets: Array, counted: Array) -> float:
             return float(scored.sum())
         return float(np.asarray(loss.class_weights)[targets[scored]].sum())
     per_target = len(loss.quantiles) if loss.kind == "quantile" else 1
-    return float(counted.sum()) * targets.shape[-1] * per_target
+    return float(counted.sum() * targets.shape[-1] * per_target)
 
 
 def evaluate_loss(

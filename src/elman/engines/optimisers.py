@@ -13,7 +13,12 @@ import numpy as np
 from elman.cells import Array
 from elman.engines.contract import Optimiser
 
-MEMORIES = {"sgd": (), "adam": ("exp_avg", "exp_avg_sq"), "adamw": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg",)}
+MEMORIES = {
+    "sgd": (),
+    "adam": ("exp_avg", "exp_avg_sq"),
+    "adamw": ("exp_avg", "exp_avg_sq"),
+    "rmsprop": ("square_avg",),
+}
 
 
 def memory_names(optimiser: Optimiser) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class Times:
     """Which steps exist, and in which order a direction visits them.
 
     alive: (T, N, 1) booleans, None when all steps exist. remaining: (T, N), how many of its steps a sequence still has
-    at step t, t included, in the direction of the walk.
+    at step t, t included, in the direction of the walk; 0 or less where it has ended.
     """
 
     steps: int
@@ -68,7 +68,7 @@ def times_of(steps: int, count: int, lengths: Array | None, reverse: bool) -> Ti
     """The Times of `count` sequences of `lengths` steps, or of `steps` steps for None."""
     t = np.arange(steps)[:, None]
     ends = np.full(count, steps) if lengths is None else lengths
-    remaining = np.broadcast_to(t + 1, (steps, count)) if reverse else ends - t
+    remaining = np.where(t < ends, t + 1, 0) if reverse else ends - t
     return Times(steps, reverse, None if lengths is None else (t < ends)[..., None], remaining)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
@@ -74,9 +75,7 @@ class ReferenceEngine(Engine):
         self.load_parameters(network.parameters)
         self._memory = fresh_memory(optimiser, self._parameters) if optimiser else {}
 
-    def forward(
-        self, inputs: Array, state: State | None = None, lengths: Array | None = None
-    ) -> tuple[Array, State]:
+    def forward(self, inputs: Array, state: State | None = None, lengths: Array | None = None) -> tuple[Array, State]:
         done = self._run(*self._checked(inputs, state, lengths), train=False)
         return done.outputs, done.state
 
@@ -95,7 +94,9 @@ class ReferenceEngine(Engine):
     def train_step(self, batch: Batch, state: State | None = None) -> Steps:
         lengths = None if batch.lengths is None else np.asarray(batch.lengths)[None]
         fresh = np.array([state is None])
-        return self.train_steps(Pieces(np.asarray(batch.inputs)[None], np.asarray(batch.targets)[None], lengths, fresh), state)
+        return self.train_steps(
+            Pieces(np.asarray(batch.inputs)[None], np.asarray(batch.targets)[None], lengths, fresh), state
+        )
 
     def train_steps(self, pieces: Pieces, state: State | None = None) -> Steps:
         if self.optimiser is None:
@@ -113,16 +114,16 @@ class ReferenceEngine(Engine):
                 break
             update(self.optimiser, self.learning_rate, self.updates, self._parameters, found.parameters, self._memory)
             self.updates += 1
-        columns = (np.array(column) for column in zip(*rows, strict=True))
+        losses, weights, norms, correct, scored = (np.array(column) for column in zip(*rows, strict=True))
         assert state is not None
-        return Steps(*columns, state)
+        return Steps(losses, weights, norms, correct, scored, state)
 
     def trace(self, inputs: Array, state: State | None = None) -> Trace:
         done = self._run(*self._checked(inputs, state, None), train=False)
-        layers = {}
+        layers: dict[str, LayerTrace] = {}
         for name, kept, times in zip(self.network.layer_names(), done.kept, done.times, strict=True):
             order = list(times.forward())
-            after = {now: kept.before[later] for now, later in zip(order, order[1:], strict=False)}
+            after = {now: kept.before[later] for now, later in pairwise(order)}
             row = len(layers)
             after[order[-1]] = tuple(s[row] for s in done.state)
             states = {
@@ -152,9 +153,7 @@ class ReferenceEngine(Engine):
         self._memory = {name: np.array(m, dtype=self.dtype) for name, m in state.items()}
         self.updates = updates
 
-    def _checked(
-        self, inputs: Array, state: State | None, lengths: Array | None
-    ) -> tuple[Array, State, Array | None]:
+    def _checked(self, inputs: Array, state: State | None, lengths: Array | None) -> tuple[Array, State, Array | None]:
         inputs = checks.check_inputs(self.network, inputs)
         if not self.network.tokens:
             inputs = inputs.astype(self.dtype, copy=False)
@@ -225,9 +224,7 @@ class ReferenceEngine(Engine):
         ends = np.full(count, steps) if lengths is None else lengths
         return ends > 0 if self.network.head == "last" else np.arange(steps) < ends[:, None]
 
-    def _gradients(
-        self, inputs: Array, targets: Array, state: State, lengths: Array | None, train: bool
-    ) -> Gradients:
+    def _gradients(self, inputs: Array, targets: Array, state: State, lengths: Array | None, train: bool) -> Gradients:
         network = self.network
         done = self._run(inputs, state, lengths, train=train)
         value = evaluate_loss(self._loss(), done.outputs, targets, self._counted(inputs, lengths))
@@ -242,7 +239,7 @@ class ReferenceEngine(Engine):
             mask = done.masks[layer]
             d_x = d_x if mask is None else d_x * mask
             sides = np.split(d_x, network.directions, axis=2)
-            d_below = None
+            d_below: Array = np.zeros(0)
             for side, d_side in enumerate(sides):
                 row = layer * network.directions + side
                 name = network.layer_names()[row]
@@ -253,7 +250,7 @@ class ReferenceEngine(Engine):
                 d_first[row] = back.state
                 found |= _named(name, back.weights)
                 if back.inputs is not None:
-                    d_below = back.inputs if d_below is None else d_below + back.inputs
+                    d_below = d_below + back.inputs if side else back.inputs
             d_x = d_below
         if network.inputs == "embedding":
             found["embedding.weight"] = recurrence.sum_by_token(np.swapaxes(inputs, 0, 1), d_x, network.input_size)

@@ -12,7 +12,19 @@ from elman.estimators.language_model import LanguageModel
 from elman.estimators.regressor import SequenceRegressor
 from elman.network import load_model
 
-__all__ = ["ESTIMATORS", "Backtest", "Estimator", "Fold", "Forecast", "Forecaster", "LanguageModel", "SequenceClassifier", "SequenceRegressor", "Watch", "load"]
+__all__ = [
+    "ESTIMATORS",
+    "Backtest",
+    "Estimator",
+    "Fold",
+    "Forecast",
+    "Forecaster",
+    "LanguageModel",
+    "SequenceClassifier",
+    "SequenceRegressor",
+    "Watch",
+    "load",
+]
 
 ESTIMATORS: dict[str, type[Estimator]] = {
     kind.task: kind for kind in (SequenceClassifier, SequenceRegressor, Forecaster, LanguageModel)

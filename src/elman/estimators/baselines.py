@@ -28,7 +28,8 @@ def seasonal_naive(history: Array, steps: int, season: int) -> Array:
 def drift(history: Array, steps: int) -> Array:
     """The straight line through the first and the last value, continued, (K, C)."""
     slope = (history[-1] - history[0]) / max(1, len(history) - 1)
-    return history[-1] + slope * np.arange(1, steps + 1)[:, None]
+    line: Array = history[-1] + slope * np.arange(1, steps + 1)[:, None]
+    return line
 
 
 def baseline_forecasts(history: Array, steps: int, season: int) -> dict[str, Array]:

@@ -49,7 +49,9 @@ class SequenceClassifier(Estimator):
     task: ClassVar[str] = "classification"
     measures: ClassVar[tuple[str, ...]] = ("accuracy",)
 
-    def fit(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None = None, watch: Watch | None = None) -> SequenceClassifier:
+    def fit(
+        self, X: Any, y: Any, *, valid: tuple[Any, Any] | None = None, watch: Watch | None = None
+    ) -> SequenceClassifier:
         """Train on sequences X, (N, T, D) or N arrays (T_i, D), with labels y (N,) of any kind.
 
         valid: sequences and labels to watch, instead of a share of X. watch: observers and checkpoint.

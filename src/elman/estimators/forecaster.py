@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from elman.errors import DataError, UsageError
 from elman.estimators.baselines import baseline_forecasts, forecast_errors
 from elman.estimators.calendar import calendar_features
 from elman.estimators.estimator import Estimator, Watch, check_share
-from elman.estimators.preparation import Preparation, choose_preparation, preparation_from_config
+from elman.estimators.preparation import choose_preparation, preparation_from_config
 
 PREDICT_BATCH = 256
 
@@ -144,7 +144,9 @@ class Forecaster(Estimator):
     def score(self, X: Any, y: None = None) -> float:
         """Minus the mean absolute scaled error of forecasting the last `horizon` steps of X from what is before them."""
         series = as_series(X)
-        heads = [Series(s.unique_id, None if s.ds is None else s.ds[: -self.horizon], s.y[: -self.horizon]) for s in series]
+        heads = [
+            Series(s.unique_id, None if s.ds is None else s.ds[: -self.horizon], s.y[: -self.horizon]) for s in series
+        ]
         guesses = [f.mean for f in self.forecast(heads)]
         truths = [s.y[-self.horizon :] for s in series]
         return -forecast_errors(truths, guesses, [h.y for h in heads], self.season_)["mase"]
@@ -168,14 +170,14 @@ class Forecaster(Estimator):
                 done.append(Fold(number, start, forecast, actual))
                 histories.append(heads[number].y)
         season = model.season_
-        actual = [f.actual for f in done]
-        metrics = forecast_errors(actual, [f.forecast.mean for f in done], histories, season)
+        truths = [f.actual for f in done]
+        metrics = forecast_errors(truths, [f.forecast.mean for f in done], histories, season)
         inside = [(f.forecast.low <= f.actual) & (f.actual <= f.forecast.high) for f in done]
         if self.validation:
             metrics["coverage"] = float(np.mean(inside))
         guesses = [baseline_forecasts(h, self.horizon, season) for h in histories]
         baselines = {
-            name: forecast_errors(actual, [g[name] for g in guesses], histories, season) for name in guesses[0]
+            name: forecast_errors(truths, [g[name] for g in guesses], histories, season) for name in guesses[0]
         }
         return Backtest(done, metrics, baselines)
 
@@ -235,7 +237,10 @@ class Forecaster(Estimator):
             s.unique_id: self._scale_of(values[: end - lag])
             for s, values, end in zip(series, prepared, ends, strict=True)
         }
-        z = [(v - self._scales[s.unique_id][0]) / self._scales[s.unique_id][1] for s, v in zip(series, prepared, strict=True)]
+        z = [
+            (v - self._scales[s.unique_id][0]) / self._scales[s.unique_id][1]
+            for s, v in zip(series, prepared, strict=True)
+        ]
         features = [np.concatenate((v, self._calendar(s)[lag:]), axis=1) for s, v in zip(series, z, strict=True)]
         span = self.window_ + self.horizon
         train = [np.arange(0, end - lag - span + 1) for end in ends]

@@ -146,9 +146,7 @@ class LanguageModel(Estimator):
                     return text[: text.index(stop) + len(stop)]
         return join_units(tokens, self.unit)
 
-    def _write(
-        self, prompt: str, length: int, sampler: Sampler, generator: np.random.Generator
-    ) -> Iterator[str]:
+    def _write(self, prompt: str, length: int, sampler: Sampler, generator: np.random.Generator) -> Iterator[str]:
         network = self._fitted()
         if network.bidirectional:
             raise UsageError("a bidirectional network reads the future of a text and cannot write one; train without")

@@ -11,9 +11,8 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from elman.cells import Array
 from elman.data.batches import Batches, SequenceBatches, SharedEpochs
-from elman.data.scalers import Scaler, make_scaler, scaler_from_config
+from elman.data.scalers import make_scaler, scaler_from_config
 from elman.data.sequences import Sequences, as_sequences
 from elman.engines import Loss
 from elman.errors import DataError, UsageError
@@ -55,7 +54,9 @@ class SequenceRegressor(Estimator):
 
     task: ClassVar[str] = "regression"
 
-    def fit(self, X: Any, y: Any, *, valid: tuple[Any, Any] | None = None, watch: Watch | None = None) -> SequenceRegressor:
+    def fit(
+        self, X: Any, y: Any, *, valid: tuple[Any, Any] | None = None, watch: Watch | None = None
+    ) -> SequenceRegressor:
         """Train on sequences X, (N, T, D) or N arrays (T_i, D), with targets y.
 
         y: (N, T, O) or N arrays (T_i, O) for output `every`; (N, O) or (N,) for `last`. valid: inputs and targets to
@@ -174,6 +175,6 @@ class SequenceRegressor(Estimator):
         }
 
     def _restore(self, learned: Mapping[str, Any]) -> None:
-        self._scaler: Scaler = scaler_from_config(learned["scaler"])
-        self._target_scaler: Scaler = scaler_from_config(learned["target_scaler"])
+        self._scaler = scaler_from_config(learned["scaler"])
+        self._target_scaler = scaler_from_config(learned["target_scaler"])
         self.n_features_in_, self.n_outputs_ = learned["n_features_in"], learned["n_outputs"]

@@ -36,7 +36,7 @@ class Sampler:
         """What a token is drawn with: logits (V,) to probabilities (V,). For temperature 0, all on the largest."""
         logits = np.asarray(logits, dtype=np.float64)
         if self.temperature == 0:
-            return (np.arange(len(logits)) == logits.argmax()).astype(np.float64)
+            return np.asarray(np.eye(len(logits))[logits.argmax()])
         scaled = logits / self.temperature
         p = np.exp(scaled - scaled.max())
         p /= p.sum()
@@ -45,7 +45,8 @@ class Sampler:
         if self.top_p is not None:
             keep = min(keep, int(np.searchsorted(np.cumsum(p[order]), self.top_p - 1e-12)) + 1)
         p[order[keep:]] = 0
-        return p / p.sum()
+        normalised: Array = p / p.sum()
+        return normalised
 
     def draw(self, logits: Array, generator: np.random.Generator) -> int:
         """A token number."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from elman.recipes.quick import classify_recipe, forecast_recipe
 from elman.recipes.recipe import Recipe, builtin_document, builtin_names, load_recipe, make_recipe
-from elman.recipes.train import open_run, table_text, train
+from elman.recipes.training_run import open_run, table_text, train
 
 __all__ = [
     "Recipe", "builtin_document", "builtin_names", "classify_recipe", "forecast_recipe", "load_recipe", "make_recipe",

@@ -42,7 +42,7 @@ def fits(value: Any, kind: str) -> bool:
     """Whether a value from TOML is of a type written like `int | None`."""
     for part in kind.split(" | "):
         if isinstance(value, _TYPES[part]) and (not isinstance(value, bool) or part == "bool"):
-            return part != "list[str]" or all(isinstance(item, str) for item in value)
+            return not isinstance(value, list) or all(isinstance(item, str) for item in value)
     return False
 
 

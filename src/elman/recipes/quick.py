@@ -31,4 +31,6 @@ def _filled(base: str, name: str, title: str, data: dict[str, Any], settings: Se
     document = builtin_document(base)
     given = {key: value for key, value in data.items() if value is not None}
     summary = str(document["summary"]).split(":")[0] + "."
-    return make_recipe(name, {**document, "title": title, "summary": summary, "data": {**document["data"], **given}}, settings)
+    return make_recipe(
+        name, {**document, "title": title, "summary": summary, "data": {**document["data"], **given}}, settings
+    )

@@ -97,7 +97,9 @@ def load_checkpoint(folder: Path, mark: str) -> Progress | None:
             header = json.loads(file.metadata()["elman"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} cannot be read: {error}; delete it to start this run again from the beginning") from error
+        raise RunError(
+            f"{path} cannot be read: {error}; delete it to start this run again from the beginning"
+        ) from error
     if header.get("format") != FORMAT:
         raise RunError(f"{path} has format {header.get('format')!r}, this Elman reads {FORMAT}; train again")
     if header["fingerprint"] != mark:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class Training:
 
     epochs: int
     patience: int | None = None
-    schedule: Schedule = Schedule()
+    schedule: Schedule = field(default_factory=Schedule)
     measures: tuple[str, ...] = ()
     score_first: bool = False
     checkpoint_seconds: float = 10.0

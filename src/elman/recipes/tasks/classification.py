@@ -34,7 +34,9 @@ class ClassificationTask(Task):
             found.baselines = _most_common(data.y, data.test[1])
         found.metrics["whole_accuracy"] = estimator.score(data.X, data.y)
         if data.test is None:
-            found.notes.append("There was no test data: the confusion matrix is of data that the network was trained on.")
+            found.notes.append(
+                "There was no test data: the confusion matrix is of data that the network was trained on."
+            )
         return found
 
     def evaluate(self, estimator: SequenceClassifier, recipe: Recipe, path: str | None) -> Assessment:
@@ -45,24 +47,32 @@ class ClassificationTask(Task):
         found.baselines = {"most_common": {"accuracy": float(np.mean(np.asarray(y) == _mode(y)))}}
         return found
 
-    def predict(self, estimator: SequenceClassifier, recipe: Recipe, path: str) -> tuple[list[str], list[Sequence[Any]]]:
+    def predict(
+        self, estimator: SequenceClassifier, recipe: Recipe, path: str
+    ) -> tuple[list[str], list[Sequence[Any]]]:
         data = _load(recipe, path, labelled=False)
         probabilities = estimator.predict_proba(data.X)
         labels = estimator.classes_[probabilities.argmax(axis=1)]
         header = ["unique_id", "label", *(f"probability_{c}" for c in estimator.classes_)]
-        return header, [[i, label, *p] for i, label, p in zip(data.ids, labels.tolist(), probabilities.tolist(), strict=True)]
+        return header, [
+            [i, label, *p] for i, label, p in zip(data.ids, labels.tolist(), probabilities.tolist(), strict=True)
+        ]
 
     def _judge(self, found: Assessment, estimator: SequenceClassifier, x: Any, y: Any, which: str) -> float:
         counts = estimator.confusion(x, y)
         names = [str(c) for c in estimator.classes_]
         figure = plots.confusion_matrix(counts, names)
-        found.pictures.append(Picture("confusion-matrix", figure, f"Who is taken for whom, on {which}: rows are the truth."))
+        found.pictures.append(
+            Picture("confusion-matrix", figure, f"Who is taken for whom, on {which}: rows are the truth.")
+        )
         right, truths, guesses = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
         rows = [
             [name, str(t), f"{r / max(1, t):.1%}", f"{r / max(1, g):.1%}"]
             for name, r, t, g in zip(names, right, truths, guesses, strict=True)
         ]
-        found.tables.append(Table("By class", ["class", "sequences", "found (recall)", "right when named (precision)"], rows))
+        found.tables.append(
+            Table("By class", ["class", "sequences", "found (recall)", "right when named (precision)"], rows)
+        )
         return float(right.sum() / counts.sum())
 
 
@@ -89,7 +99,11 @@ def _unlabelled(path: str, options: dict[str, Any]) -> Labelled:
         raise DataError(f"{path}: this model was not trained from a table, so columns are not known; bring a .ts file")
     if inputs is None:
         label = options.get("label")
-        inputs = [c for c, kind in tables.read_table(path).schema.items() if kind.is_numeric() and c not in (label, series, time)]
+        inputs = [
+            c
+            for c, kind in tables.read_table(path).schema.items()
+            if kind.is_numeric() and c not in (label, series, time)
+        ]
     found = frames.sequences_from_frame(path, inputs=inputs, series=series, time=time)
     return Labelled(found.X, None, None, found.ids)
 

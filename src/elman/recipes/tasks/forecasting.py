@@ -13,7 +13,6 @@ from elman.data.times import format_time
 from elman.errors import DataError
 from elman.estimators import Forecast, Forecaster, Watch
 from elman.estimators.baselines import baseline_forecasts, forecast_errors
-from elman.recipes import sources
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import SeriesData
 from elman.recipes.tasks.task import Assessment, Picture, Task, same_columns
@@ -49,7 +48,9 @@ class ForecastingTask(Task):
         series = _load(recipe, path)
         short = min(len(s.y) for s in series)
         if short <= estimator.horizon + estimator.season_:
-            raise DataError(f"a series has {short} steps; the last {estimator.horizon} are forecast and a season must come before")
+            raise DataError(
+                f"a series has {short} steps; the last {estimator.horizon} are forecast and a season must come before"
+            )
         heads = [
             Series(s.unique_id, None if s.ds is None else s.ds[: -estimator.horizon], s.y[: -estimator.horizon])
             for s in series
@@ -61,7 +62,9 @@ class ForecastingTask(Task):
         for name in guesses[0]:
             found.baselines[name] = forecast_errors(truths, [g[name] for g in guesses], histories, estimator.season_)
         if path is None:
-            found.notes.append("The model was trained on these series to their end, so this is not a test; see the backtest.")
+            found.notes.append(
+                "The model was trained on these series to their end, so this is not a test; see the backtest."
+            )
         return found
 
     def predict(self, estimator: Forecaster, recipe: Recipe, path: str) -> tuple[list[str], list[Sequence[Any]]]:
@@ -116,7 +119,9 @@ def _picture(s: Series, f: Forecast, folds: Sequence[Any], name: str, many: bool
     )  # fmt: skip
     file = f"forecast-{s.unique_id}" if many else "forecast"
     safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in file)
-    return Picture(safe, figure, "The forecast with its 90 % band; the backtest's forecasts were made without seeing these steps.")
+    return Picture(
+        safe, figure, "The forecast with its 90 % band; the backtest's forecasts were made without seeing these steps."
+    )
 
 
 def _verdict(

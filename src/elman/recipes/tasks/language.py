@@ -65,8 +65,13 @@ def _judge(found: Assessment, estimator: LanguageModel, train: str, text: str, p
     order = int(floor.pop("order"))
     found.metrics |= {f"{prefix}{name}": value for name, value in ours.items()}
     found.baselines[f"{order}-gram"] = {f"{prefix}{name}": value for name, value in floor.items()}
-    rows = [[who, *(number(v) for v in values.values())] for who, values in (("this network", ours), (f"{order}-gram", floor))]
-    note = f"Both read {len(text):,} characters as one stream; the {order}-gram counted the training text (Witten-Bell)."
+    rows = [
+        [who, *(number(v) for v in values.values())]
+        for who, values in (("this network", ours), (f"{order}-gram", floor))
+    ]
+    note = (
+        f"Both read {len(text):,} characters as one stream; the {order}-gram counted the training text (Witten-Bell)."
+    )
     found.tables.append(Table("On held-out text", ["", *(name.replace("_", " ") for name in ours)], rows, note))
 
 

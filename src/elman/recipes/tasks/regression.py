@@ -32,7 +32,9 @@ class RegressionTask(Task):
             found.metrics |= {f"test_{k}": v for k, v in _errors(estimator, *data.test).items()}
             mean = stacked(data.y).mean(axis=0)
             truth = stacked(_as_list(data.test[1]))
-            found.baselines = {"mean": {f"test_{k}": v for k, v in _measures(truth, np.broadcast_to(mean, truth.shape)).items()}}
+            found.baselines = {
+                "mean": {f"test_{k}": v for k, v in _measures(truth, np.broadcast_to(mean, truth.shape)).items()}
+            }
             found.tables.append(same_columns(found.metrics, found.baselines, "this network"))
         found.pictures += _PICTURES.get(recipe.source, _any_picture)(estimator, data)
         return found
@@ -58,7 +60,9 @@ class RegressionTask(Task):
 def _load(recipe: Recipe, path: str | None, *, inputs_only: bool = False) -> Paired:
     """The recipe's data, or the file at `path` read the way the recipe reads its own."""
     if path is None:
-        data: Paired = sources.load("regression", recipe.source, recipe.source_options, recipe.parameters.get("seed", 0))
+        data: Paired = sources.load(
+            "regression", recipe.source, recipe.source_options, recipe.parameters.get("seed", 0)
+        )
         return data
     if recipe.source != "file":
         raise DataError(
@@ -109,7 +113,9 @@ def _sine_next_picture(estimator: SequenceRegressor, data: Paired) -> list[Pictu
     figure = plots.actual_against_predicted_over_time(
         times[1:], data.y[0, :, 0], estimator.predict(data.X)[0, :, 0], x_label="t", y_label="sin(t)", scatter=True
     )
-    return [Picture("actual-predicted", figure, "Each value of the sine, and what was predicted for it one step before.")]
+    return [
+        Picture("actual-predicted", figure, "Each value of the sine, and what was predicted for it one step before.")
+    ]
 
 
 def _sine_windows_picture(estimator: SequenceRegressor, data: Paired) -> list[Picture]:

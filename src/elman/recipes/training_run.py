@@ -40,9 +40,7 @@ class Recorder(Observer):
         pass
 
 
-def train(
-    recipe: Recipe, folder: Path, *, resume: bool = False, observers: Sequence[Observer] = ()
-) -> dict[str, Any]:
+def train(recipe: Recipe, folder: Path, *, resume: bool = False, observers: Sequence[Observer] = ()) -> dict[str, Any]:
     """Train the recipe, leave a whole run in `folder`, and return what `result.json` holds.
 
     resume: go on with the run that is there. Raises what reading the data, fitting and writing raise; a folder that was made for a
@@ -88,13 +86,11 @@ def _remove_unstarted(run: Run) -> None:
             run.folder.rmdir()
 
 
-def _finish(
-    run: Run, recipe: Recipe, estimator: Estimator, assessment: Assessment, seconds: float
-) -> dict[str, Any]:
+def _finish(run: Run, recipe: Recipe, estimator: Estimator, assessment: Assessment, seconds: float) -> dict[str, Any]:
     """Write model, pictures, report and, last, the result."""
     estimator.save(run.model_path)
     network = estimator.network_
-    result = {
+    result: dict[str, Any] = {
         "run": str(run.folder),
         "recipe": recipe.name,
         "task": recipe.task,
@@ -130,19 +126,32 @@ def _curves(estimator: Estimator) -> list[Picture]:
 
 
 def _write_report(
-    run: Run, recipe: Recipe, estimator: Estimator, assessment: Assessment, pictures: Sequence[Picture], result: dict[str, Any]
+    run: Run,
+    recipe: Recipe,
+    estimator: Estimator,
+    assessment: Assessment,
+    pictures: Sequence[Picture],
+    result: dict[str, Any],
 ) -> None:
     network = estimator.network_
     weights = sum(p.size for p in network.parameters.values())
     cell = network.cell.upper() if network.cell != "elman" else f"Elman ({network.nonlinearity})"
     facts = [
-        ("network", f"{cell}, {network.num_layers} x {network.hidden_size} units" + (", bidirectional" * network.bidirectional)),
+        (
+            "network",
+            f"{cell}, {network.num_layers} x {network.hidden_size} units" + (", bidirectional" * network.bidirectional),
+        ),
         ("parameters", f"{weights:,}"),
-        ("epochs", f"{len(estimator.history_)}" + (f", best {estimator.best_epoch_ + 1}" if estimator.patience else "")),
+        (
+            "epochs",
+            f"{len(estimator.history_)}" + (f", best {estimator.best_epoch_ + 1}" if estimator.patience else ""),
+        ),
         ("training", f"{estimator.seconds_:.2f} s on the {result['engine']} engine"),
         ("seed", str(estimator.seed)),
     ]
-    metrics = [(name.replace("_", " "), number(v)) for name, v in result["metrics"].items() if isinstance(v, int | float)]
+    metrics = [
+        (name.replace("_", " "), number(v)) for name, v in result["metrics"].items() if isinstance(v, int | float)
+    ]
     write_report(
         run, title=recipe.title, summary=recipe.summary, facts=facts, metrics=metrics, tables=assessment.tables,
         plots=[(f"{p.name}.png", p.caption) for p in pictures], sample=assessment.sample,

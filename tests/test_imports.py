@@ -1,0 +1,279 @@
+"""Who imports whom: rooms know only rooms below them, light work stays light, public names are sorted and there."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import elman
+from elman.data import Series
+from elman.estimators import Estimator, Forecaster, LanguageModel, SequenceClassifier, SequenceRegressor
+
+PACKAGE = Path(elman.__file__).parent
+
+ORDER = (
+    ("__main__",),
+    ("cli",),
+    ("serving", "export", "inspection"),
+    ("recipes",),
+    ("runs",),
+    ("estimators",),
+    ("training",),
+    ("data",),
+    ("engines",),
+    ("network",),
+    ("cells",),
+    ("native",),
+    ("errors", "version"),
+)
+"""The rooms of design.md from top to bottom; rooms of one line do not know each other."""
+
+LEVELS = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
+ITSELF = "elman itself"
+HEAVY = ("polars", "matplotlib", "typer", "rich", "torch", "narwhals")
+
+
+# Rooms
+
+
+def imported_rooms(text: str, module: tuple[str, ...], *, package: bool = False) -> Iterator[tuple[int, str]]:
+    """(line, room) of each import of elman anywhere in a module's text, in functions and for types alone included.
+
+    module   its name in parts below elman, e.g. ("data", "text"); package: it is that folder's `__init__`
+    """
+    folder = module if package else module[:-1]
+    for node in ast.walk(ast.parse(text)):
+        for name in imported_names(node, folder):
+            if name == "elman" or name.startswith("elman."):
+                yield node.lineno, room_of(name)  # type: ignore[attr-defined]
+
+
+def imported_names(node: ast.AST, folder: tuple[str, ...]) -> list[str]:
+    """The full names that one statement or call imports; `from a import b` gives a.b."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        above = ["elman", *folder[: len(folder) - node.level + 1]] if node.level else []
+        base = [*above, *([node.module] if node.module else [])]
+        return [".".join([*base, alias.name]) for alias in node.names]
+    if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith(("import_module", "__import__")):
+        first = node.args[0]
+        first = first.values[0] if isinstance(first, ast.JoinedStr) and first.values else first
+        return [first.value] if isinstance(first, ast.Constant) and isinstance(first.value, str) else []
+    return []
+
+
+def room_of(name: str) -> str:
+    """The room in which `elman.a.b` lies; what is no room is a public name, and so the package itself."""
+    parts = name.split(".")
+    room = parts[1] if len(parts) > 1 else ""
+    return room if room in LEVELS or (PACKAGE / room).is_dir() * bool(room) or (PACKAGE / f"{room}.py").is_file() else ITSELF
+
+
+def climbs(text: str, module: tuple[str, ...], *, package: bool = False) -> list[str]:
+    """Every import that does not go downward, as `line 3: data imports estimators`."""
+    room = module[0]
+    found = [(line, other) for line, other in imported_rooms(text, module, package=package) if other != room]
+    return [
+        f"line {line}: {room} imports {other}"
+        for line, other in found
+        if other not in LEVELS or LEVELS[other] <= LEVELS[room]
+    ]
+
+
+def sources() -> list[Path]:
+    return [file for file in sorted(PACKAGE.rglob("*.py")) if file != PACKAGE / "__init__.py"]
+
+
+def parts_of(file: Path) -> tuple[str, ...]:
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+def test_every_room_has_its_place() -> None:
+    rooms = {parts_of(file)[0] for file in sources()}
+    assert sorted(rooms - LEVELS.keys()) == [], "give the new room its place in ORDER, and in design.md"
+    assert {"cells", "network", "engines", "data", "training", "estimators"} <= rooms
+
+
+def test_rooms_import_only_downward() -> None:
+    found = {
+        str(file.relative_to(PACKAGE)): climbs(
+            file.read_text(encoding="utf-8"), parts_of(file), package=file.name == "__init__.py"
+        )
+        for file in sources()
+        if parts_of(file)[0] in LEVELS
+    }
+    assert {file: lines for file, lines in found.items() if lines} == {}
+
+
+def test_imports_are_seen_in_the_real_files() -> None:
+    seen = {
+        (parts_of(file)[0], room)
+        for file in sources()
+        for _, room in imported_rooms(file.read_text(encoding="utf-8"), parts_of(file), package=file.name == "__init__.py")
+    }
+    assert {("network", "cells"), ("network", "version"), ("data", "errors"), ("estimators", "training")} <= seen
+
+
+CLIMBS = {
+    "plain": ("import elman.estimators", "estimators"),
+    "with a name": ("import elman.estimators.forecaster as f", "estimators"),
+    "from a room": ("from elman.training.loop import train", "training"),
+    "a room from the package": ("from elman import errors, recipes", "recipes"),
+    "in a function": ("def f():\n    from elman.runs import run", "runs"),
+    "in a method": ("class A:\n    def f(self):\n        import elman.cli.main", "cli"),
+    "for types alone": ("if TYPE_CHECKING:\n    from elman.estimators import Estimator", "estimators"),
+    "relative": ("from ..estimators import Estimator", "estimators"),
+    "relative, a room": ("from .. import training", "training"),
+    "by its name": ("importlib.import_module('elman.estimators')", "estimators"),
+    "by a name made up": ("import_module(f'elman.{name}')", ITSELF),
+    "by the built-in": ("__import__('elman.runs')", "runs"),
+    "the package": ("import elman", ITSELF),
+    "a public name": ("from elman import Forecaster", ITSELF),
+    "every public name": ("from elman import *", ITSELF),
+}
+
+
+@pytest.mark.parametrize("case", CLIMBS)
+def test_an_import_upward_is_found(case: str) -> None:
+    text, other = CLIMBS[case]
+    lines = text.count("\n") + 1
+    assert climbs(text, ("data", "text")) == [f"line {lines}: data imports {other}"]
+
+
+def test_rooms_on_one_line_do_not_know_each_other() -> None:
+    assert climbs("import elman.export", ("serving", "http")) == ["line 1: serving imports export"]
+    assert climbs("import elman.errors", ("version",)) == ["line 1: version imports errors"]
+    assert climbs("from elman import version", ("errors",)) == ["line 1: errors imports version"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import numpy as np\nfrom elmansion import estimators",
+        "from elman.engines import Engine\nfrom elman import errors, network, version\nimport elman.native",
+        "from elman.data.text import read_text\nfrom elman import data",
+        "from .text import read_text\nfrom . import tables\nfrom ..errors import DataError",
+        "importlib.import_module('polars')\nimport_module(name)",
+    ],
+    ids=["others", "downward", "within", "relative", "by name"],
+)
+def test_imports_downward_and_within_pass(text: str) -> None:
+    assert climbs(text, ("data", "ts_files")) == []
+
+
+def test_relative_imports_of_a_folder_start_in_it() -> None:
+    assert climbs("from .loop import train", ("training",), package=True) == []
+    assert climbs("from ..cli import main", ("training",), package=True) == ["line 1: training imports cli"]
+    assert climbs("from .task import Task\nfrom ..recipe import Recipe", ("recipes", "tasks"), package=True) == []
+    assert climbs("from ...cli import main", ("recipes", "tasks"), package=True) == ["line 1: recipes imports cli"]
+
+
+# Light work
+
+
+def heavy_after(code: str, *arguments: str) -> list[str]:
+    """Which heavy libraries a fresh Python has imported after this code."""
+    report = f"\nimport json, sys\nprint(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+    paths = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-c", code + report, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )
+    assert done.returncode == 0, done.stderr
+    names: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return names
+
+
+def fitted(task: str) -> Estimator:
+    """A small trained model of the task."""
+    x = np.random.default_rng(0).normal(size=(6, 5, 2))
+    small = {"hidden_size": 3, "epochs": 1, "validation": 0.0}
+    if task == "classification":
+        return SequenceClassifier(**small).fit(x, x.sum((1, 2)) > 0)
+    if task == "regression":
+        return SequenceRegressor(**small).fit(x, x[:, :, :1])
+    if task == "forecasting":
+        days = np.arange("2020-01-01", "2020-02-10", dtype="datetime64[D]").astype("datetime64[us]")
+        return Forecaster(horizon=2, window=4, **small).fit([Series("a", days, np.sin(np.arange(40.0))[:, None])])
+    return LanguageModel(steps=8, batch_size=2, **small).fit("the cat sat on the mat. " * 10)
+
+
+def test_importing_elman_is_light() -> None:
+    assert heavy_after("import elman") == []
+
+
+def test_importing_the_rooms_below_runs_is_light() -> None:
+    assert heavy_after("import elman.estimators, elman.training, elman.data, elman.engines, elman.network") == []
+
+
+@pytest.mark.parametrize("task", ["classification", "regression", "forecasting", "language"])
+def test_loading_a_model_and_streaming_is_light(task: str, tmp_path: Path) -> None:
+    model = fitted(task)
+    model.save(tmp_path / "model")
+    code = (
+        "import sys, numpy, elman\n"
+        "model = elman.load(sys.argv[1])\n"
+        "network, stream = model.network_, model.stream()\n"
+        "for _ in range(3):\n"
+        "    y = stream.step(0 if network.tokens else numpy.zeros(network.input_size))\n"
+        "stream.state = stream.state\n"
+        "assert y.shape == (network.output_size,) and numpy.isfinite(y).all()\n"
+    )
+    assert heavy_after(code, str(tmp_path / "model")) == []
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_a_heavy_import_is_found(name: str) -> None:
+    pytest.importorskip(name)
+    assert name in heavy_after(f"import {name}")
+
+
+# Public names
+
+
+def public_rooms() -> list[str]:
+    """elman, and every folder of it, with a list of public names."""
+    folders = [file.parent for file in sorted(PACKAGE.rglob("__init__.py")) if "__all__" in file.read_text("utf-8")]
+    return [".".join(["elman", *folder.relative_to(PACKAGE).parts]) for folder in folders]
+
+
+def in_order(names: list[str]) -> list[str]:
+    """Constants, then classes, then the rest, each by the alphabet, as Ruff sorts `__all__` (RUF022); none twice."""
+    return sorted(set(names), key=lambda name: (0 if name.isupper() else 1 if name[0].isupper() else 2, name))
+
+
+@pytest.mark.parametrize("room", public_rooms())
+def test_public_names_are_sorted(room: str) -> None:
+    names = importlib.import_module(room).__all__
+    assert list(names) == in_order(names)
+
+
+@pytest.mark.parametrize("room", public_rooms())
+def test_public_names_are_there(room: str) -> None:
+    module = importlib.import_module(room)
+    for name in module.__all__:
+        value = getattr(module, name)
+        assert not isinstance(value, ModuleType), f"{room}.{name} is a module and hides what it is named for"
+    assert set(module.__all__) <= set(dir(module))
+    with pytest.raises(AttributeError, match="no_such_name"):
+        module.no_such_name  # noqa: B018
+
+
+def test_elman_and_data_list_their_names() -> None:
+    assert {"elman", "elman.data"} <= set(public_rooms())
+    assert in_order(["b", "a", "Z", "B_C", "a", "__version__"]) == ["B_C", "Z", "__version__", "a", "b"]
