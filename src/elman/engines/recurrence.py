@@ -128,10 +128,16 @@ def backward(
     gradients = Weights(
         ih=_token_sum(x, d_projected, weights.ih.shape) if x.ndim == 2 else _outer_sum(d_projected, x),
         hh=_outer_sum(d_recurrent, h_before),
-        bias_ih=None if weights.bias_ih is None else d_projected.sum(axis=(0, 1)),
-        bias_hh=None if weights.bias_hh is None else d_recurrent.sum(axis=(0, 1)),
+        bias_ih=None if weights.bias_ih is None else row_sum(d_projected),
+        bias_hh=None if weights.bias_hh is None else row_sum(d_recurrent),
     )
     return LayerGradients(None if x.ndim == 2 else d_projected @ weights.ih, d_state, gradients)
+
+
+def row_sum(d: Array) -> Array:
+    """Sum over all axes but the last, in float64: NumPy adds rows one after the other, which costs float32 its last digits."""
+    total: Array = d.reshape(-1, d.shape[-1]).sum(axis=0, dtype=np.float64).astype(d.dtype)
+    return total
 
 
 def _outer_sum(d: Array, x: Array) -> Array:

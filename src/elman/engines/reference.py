@@ -231,7 +231,7 @@ class ReferenceEngine(Engine):
         d_out = value.gradient.reshape(-1, network.output_size)
         found = {"head.weight": d_out.T @ done.top.reshape(len(d_out), -1)}
         if network.head_bias:
-            found["head.bias"] = d_out.sum(axis=0)
+            found["head.bias"] = recurrence.row_sum(d_out)
         d_top = (d_out @ self._parameters["head.weight"]).reshape(done.top.shape)
         d_x, d_last = self._into_top_layer(d_top, done)
         d_first: list[State] = [()] * len(done.kept)

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from elman.cells import Array
-from elman.data import frames as tables
-from elman.data import synthetic, text
+from elman.data import frames, synthetic, text
 from elman.data.frames import Series
 from elman.data.ts_files import read_ts
 from elman.data.vocabulary import Vocabulary
@@ -84,7 +83,7 @@ def labelled_file(
                 f"{file} is a table: say which column tells the sequences apart and which holds the label "
                 "(data.series and data.label, or --series and --label)"
             )
-        found = tables.sequences_from_frame(file, inputs=inputs, series=series, time=time, label=label)
+        found = frames.sequences_from_frame(file, inputs=inputs, series=series, time=time, label=label)
         return found.X, found.labels, found.ids
 
     x, y, ids = read(path)
@@ -123,7 +122,7 @@ def paired_file(
     targets = [name.strip() for name in target.split(",")]
 
     def read(file: str) -> Any:
-        return tables.sequences_from_frame(file, inputs=inputs, target=targets, series=series, time=time)
+        return frames.sequences_from_frame(file, inputs=inputs, target=targets, series=series, time=time)
 
     found = read(path)
     x, y = found.X, found.y
@@ -145,7 +144,7 @@ def series_file(
     if folds < 0:
         raise UsageError(f"`data.folds` must be at least 0; got {folds!r}")
     names = [name.strip() for name in target.split(",")]
-    return SeriesData(tables.series_from_frame(path, time=time, target=names, series=series), names, folds)
+    return SeriesData(frames.series_from_frame(path, time=time, target=names, series=series), names, folds)
 
 
 def time_machine(path: str | None = None, max_tokens: int = 10_000, held_out: int = 10_000) -> TextData:
