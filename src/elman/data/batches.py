@@ -75,8 +75,13 @@ class SequenceBatches(Batches):
 
     @property
     def updates(self) -> int:
-        pieces = 1 if self._steps is None else -(-self._inputs.shape[1] // self._steps)
-        return -(-len(self._inputs) // self._batch_size) * pieces
+        groups = range(0, len(self._inputs), self._batch_size)
+        if self._steps is None:
+            return len(groups)
+        longest = [self._inputs.shape[1]] * len(groups)
+        if self._lengths is not None and not self._shuffle:
+            longest = [int(self._lengths[first : first + self._batch_size].max()) for first in groups]
+        return sum(-(-steps // self._steps) for steps in longest)
 
     def epoch(self, number: int) -> Iterator[Pieces]:
         count, size = len(self._inputs), self._batch_size

@@ -6,7 +6,7 @@ Shapes: N sequences, T steps, D features, C classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -19,7 +19,8 @@ from elman.data.sequences import Sequences, as_sequences
 from elman.engines import Loss
 from elman.errors import DataError
 from elman.estimators.estimator import Estimator, Watch, check_share, held_out
-from elman.estimators.scaling import fit_scaler, scaled
+from elman.estimators.scaling import fit_scaler, folded, scaled
+from elman.network import Network
 
 PREDICT_BATCH = 256
 
@@ -134,6 +135,9 @@ class SequenceClassifier(Estimator):
                 "bring more sequences or set validation=0 and patience=None"
             )
         return rest, (sequences.select(positions), codes[positions])
+
+    def _streaming_network(self) -> Network:
+        return folded(replace(self._fitted(), head="every"), self._scaler)
 
     def _learned(self) -> dict[str, Any]:
         return {"labels": self._labels.config(), "scaler": self._scaler.config(), "n_features_in": self.n_features_in_}

@@ -144,9 +144,17 @@ class Estimator(ABC):
         return estimator
 
     def stream(self, sessions: int = 1) -> Stream:
-        """An object that steps the network, value by value, in the network's own units (scaled inputs, raw outputs)."""
-        self._fitted()
-        return self._engine.stream(sessions)
+        """An object that steps `sessions` independent sequences, value by value, its state readable and writable.
+
+        It takes inputs in their own units (or token numbers) and gives, at each step, what the network says so far:
+        values in the target's units, or for classes and tokens the logits. Raises UsageError for a bidirectional network,
+        and for a Forecaster, which works on windows.
+        """
+        return make_engine(self.engine, self._streaming_network(), dtype=self.dtype).stream(sessions)
+
+    def _streaming_network(self) -> Network:
+        """The network that `stream` steps: it answers at every step, in original units."""
+        return replace(self._fitted(), head="every")
 
     def _fitted(self) -> Network:
         network: Network | None = getattr(self, "network_", None)

@@ -22,6 +22,7 @@ from elman.estimators.baselines import baseline_forecasts, forecast_errors
 from elman.estimators.calendar import calendar_features
 from elman.estimators.estimator import Estimator, Watch, check_share
 from elman.estimators.preparation import choose_preparation, preparation_from_config
+from elman.network import Network
 
 PREDICT_BATCH = 256
 
@@ -334,6 +335,9 @@ class Forecaster(Estimator):
         level = min(1.0, np.ceil((count + 1) * self.interval) / count)
         reach = np.quantile(np.stack(found), level, axis=0, method="higher")
         return np.asarray(np.maximum.accumulate(reach, axis=0))
+
+    def _streaming_network(self) -> Network:
+        raise UsageError("a Forecaster works on prepared windows and cannot be stepped; call `forecast` with a history")
 
     def _learned(self) -> dict[str, Any]:
         return {

@@ -6,7 +6,7 @@ Shapes: N sequences, T steps, D features, O outputs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -17,7 +17,8 @@ from elman.data.sequences import Sequences, as_sequences
 from elman.engines import Loss
 from elman.errors import DataError, UsageError
 from elman.estimators.estimator import Estimator, Watch, check_share, held_out
-from elman.estimators.scaling import fit_scaler, scaled
+from elman.estimators.scaling import fit_scaler, folded, scaled
+from elman.network import Network
 
 PREDICT_BATCH = 256
 
@@ -165,6 +166,9 @@ class SequenceRegressor(Estimator):
         aligned = self.output == "every"
         values = y.values if aligned else y.values[:, 0]
         return SequenceBatches(x.values, values, x.lengths, aligned=aligned, seed=self.seed, **options)
+
+    def _streaming_network(self) -> Network:
+        return folded(replace(self._fitted(), head="every"), self._scaler, self._target_scaler)
 
     def _learned(self) -> dict[str, Any]:
         return {
