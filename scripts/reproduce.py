@@ -107,7 +107,7 @@ def section(name: str, figure: str, expected: str, mine: Sequence[dict[str, Any]
 
 
 def text(value: float) -> str:
-    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return f"{value:,.4g}" if abs(value) < 9999.5 else f"{value:,.0f}"
 
 
 def main() -> None:

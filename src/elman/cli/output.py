@@ -97,10 +97,11 @@ def runs(
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in header:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
     for line in lines:
         table.add_row(*line)
-    console = Console()
+    # Into a file or a pipe, the table is as wide as it needs to be.
+    console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table if lines else "no runs here yet")
 
 
@@ -111,4 +112,4 @@ def _document(value: Any) -> None:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
+    return f"{value:,.4g}" if abs(value) < 9999.5 else f"{value:,.0f}"

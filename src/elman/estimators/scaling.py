@@ -50,5 +50,6 @@ def folded(network: Network, inputs: Scaler, targets: Scaler | None = None) -> N
 
 
 def _numbers(scaler: Scaler) -> tuple[Array, Array]:
-    assert scaler.shift is not None and scaler.scale is not None
+    assert scaler.shift is not None
+    assert scaler.scale is not None
     return scaler.shift, scaler.scale

@@ -70,7 +70,7 @@ def training_metrics(estimator: Estimator) -> dict[str, float]:
 
 def number(value: float) -> str:
     """A number as the report shows it."""
-    return f"{value:,.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
+    return f"{value:,.4g}" if abs(value) < 9999.5 else f"{value:,.0f}"
 
 
 def same_columns(metrics: dict[str, float], baselines: dict[str, dict[str, float]], ours: str) -> Table:
