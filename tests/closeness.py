@@ -25,6 +25,8 @@ TOLERANCES: dict[str, float] = {
     "float64 trained": 1e-9,
     # The same in float32, whose unit roundoff is 6e-8; only where no float64 twin is at hand to ask for more.
     "float32": 2e-5,
+    # A few dozen updates in float32 beside float64: only to see that both learned the same thing.
+    "float32 trained": 1e-2,
     # The same products in another grouping: at most a few units in the last place.
     "float64 rounding": 1e-14,
     "float32 rounding": 5e-6,

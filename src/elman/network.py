@@ -19,6 +19,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,7 @@ def save_model(folder: Path, network: Network, extra: Mapping[str, Any]) -> None
 
     extra: what belongs to the model beside the network (scalers, labels, vocabulary), as plain JSON values.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     from elman import version
 
@@ -212,10 +213,10 @@ def save_model(folder: Path, network: Network, extra: Mapping[str, Any]) -> None
     except OSError as error:
         raise RunError(f"cannot write the model to {folder}: {error.strerror}; choose another folder") from error
     try:
-        text = json.dumps(config, indent=2, allow_nan=False, ensure_ascii=False)
+        text = json.dumps(config, indent=2, allow_nan=False, ensure_ascii=False, default=_plain)
         (temporary / "config.json").write_text(text + "\n", encoding="utf-8")
         arrays = {name: np.ascontiguousarray(value) for name, value in network.parameters.items()}
-        save_file(arrays, temporary / "model.safetensors")
+        (temporary / "model.safetensors").write_bytes(save(arrays))
         _sync(temporary)
         _replace_folder(temporary, folder)
     except OSError as error:
@@ -243,13 +244,22 @@ def load_model(folder: Path) -> tuple[Network, dict[str, Any]]:
             )
         network = Network(**config.pop("network"))
         arrays = load_file(folder / "model.safetensors")
+        if network.num_layers > len(arrays):
+            raise ValueError(f"config.json tells of {network.num_layers} layers, but there are {len(arrays)} arrays")
         network = network.with_parameters(arrays)
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, OSError, SafetensorError) as error:
         raise RunError(f"{folder} cannot be read as a model: {error}; copy it again or train again") from error
     for name, value in network.parameters.items():
         if not np.isfinite(value).all():
             raise RunError(f"{folder}/model.safetensors: `{name}` holds numbers that are not finite; train again")
     return network, config
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers, as a search over a grid of options hands them in, as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be saved in config.json")
 
 
 def _replace_folder(temporary: Path, folder: Path) -> None:
@@ -277,7 +287,7 @@ def _problems(network: Network) -> list[str]:
             problems.append(f"`{name}` must be one of {', '.join(known)}; got {getattr(network, name)!r}")
     for name in ("input_size", "hidden_size", "output_size", "num_layers"):
         value = getattr(network, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             problems.append(f"`{name}` must be a whole number of at least 1; got {value!r}")
     if network.cell in CELL_NAMES:
         allowed = make_cell(network.cell).nonlinearities

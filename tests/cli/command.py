@@ -43,9 +43,9 @@ def elman(*arguments: str | os.PathLike[str]) -> Outcome:
     code = 0
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         patch.setattr(sys, "argv", ["elman", *map(str, arguments)])
-        # Messages of the command line's own parser are drawn in a box as wide as the terminal; here it never breaks a line.
-        patch.setenv("COLUMNS", "4000")
-        patch.setenv("TERMINAL_WIDTH", "4000")
+        # The parser draws its own messages in a box as wide as the terminal; so wide a one never breaks a line.
+        patch.setenv("COLUMNS", "1000")
+        patch.setenv("TERMINAL_WIDTH", "1000")
         try:
             main()
         except SystemExit as end:
@@ -53,16 +53,12 @@ def elman(*arguments: str | os.PathLike[str]) -> Outcome:
     return Outcome(code, out.getvalue(), err.getvalue())
 
 
-def environment(**changes: str) -> dict[str, str]:
-    """The environment of a command in a process of its own."""
-    return {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "error", **changes}
-
-
 def start(*arguments: str | os.PathLike[str], **options: Any) -> subprocess.Popen[str]:
     """Start `elman ARGUMENTS` as a process of its own, its output in pipes."""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "COLUMNS": "1000", "TERMINAL_WIDTH": "1000"}
     return subprocess.Popen(
-        [sys.executable, "-m", "elman", *map(str, arguments)], env=environment(), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+        [sys.executable, "-m", "elman", *map(str, arguments)], env=environment, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, **options,
     )  # fmt: skip
 
 
@@ -74,7 +70,7 @@ def process(*arguments: str | os.PathLike[str], **options: Any) -> Outcome:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Everything below `folder`: files with their bytes, folders with none, links with where they lead."""
+    """Everything below `folder`, hidden files too: files with their bytes, folders, links with where they lead."""
     found: dict[str, bytes] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
@@ -83,3 +79,8 @@ def tree(folder: Path) -> dict[str, bytes]:
         else:
             found[name] = path.read_bytes() if path.is_file() else b"/"
     return found
+
+
+def settings(**values: Any) -> list[str]:
+    """`--set` options: settings(training__epochs=3) is ["--set", "training.epochs=3"]."""
+    return [word for name, value in values.items() for word in ("--set", f"{name.replace('__', '.')}={value}")]

@@ -15,6 +15,9 @@ import typer
 
 from elman.cli import output
 
+INTERRUPTED = 130
+"""What typer exits with after Ctrl-C, without a word."""
+
 app = typer.Typer(
     name="elman",
     help="Recurrent networks for sequence data: train, judge, predict.",
@@ -25,7 +28,9 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; by default runs/NAME.", show_default=False)]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of weights, order and splits.", show_default=False)]
+Seed = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Seed of weights, order and splits.", show_default=False)
+]
 Engine = Annotated[str | None, typer.Option("--engine", help="auto, or an engine's name.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")]
@@ -83,12 +88,11 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Judge a trained model on a file, or on what its recipe sets aside."""
+    from elman.recipes import evaluate as judge
     from elman.recipes import open_run
-    from elman.recipes.tasks import TASKS
 
     opened, recipe, estimator = open_run(run)
-    found = TASKS[recipe.task].evaluate(estimator, recipe, data)
-    output.evaluation(str(opened.folder), recipe, data, found, as_json=json)
+    output.evaluation(str(opened.folder), recipe, data, judge(recipe, estimator, data), as_json=json)
 
 
 @app.command()
@@ -102,10 +106,10 @@ def predict(
 ) -> None:
     """Answer for a file: labels, values or forecasts, as CSV."""
     from elman.recipes import open_run
-    from elman.recipes.tasks import TASKS
+    from elman.recipes import predict as answer
 
     _, recipe, estimator = open_run(run)
-    output.predictions(*TASKS[recipe.task].predict(estimator, recipe, data), out, as_json=json)
+    output.predictions(*answer(recipe, estimator, data), out, as_json=json)
 
 
 @app.command()
@@ -122,7 +126,10 @@ def generate(
     top_p: Annotated[
         float | None, typer.Option("--top-p", help="Draw from the most probable that reach p.", show_default=False)
     ] = None,
-    seed: Seed = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", min=0, help="Seed of the draws; new ones each time without.", show_default=False),
+    ] = None,
     stop: Annotated[str | None, typer.Option("--stop", help="End after this text.", show_default=False)] = None,
     json: Json = False,
 ) -> None:
@@ -212,12 +219,14 @@ def main() -> None:
     from elman.errors import ElmanError
 
     try:
-        app()
+        app(prog_name="elman")
     except ElmanError as error:
         output.failed(error, as_json="--json" in sys.argv)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        output.note("stopped")
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        output.note("elman: stopped")
         sys.exit(1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,10 @@ def runs(
     found: Sequence[Any], rows: Callable[[Sequence[Any]], tuple[list[str], list[list[str]]]], *, as_json: bool
 ) -> None:
     """A table comparing runs."""
-    header, lines = rows(found)
     if as_json:
-        _document([dict(zip(header, line, strict=True)) for line in lines])
+        _document([asdict(summary) for summary in found])
         return
+    header, lines = rows(found)
     from rich.console import Console
     from rich.table import Table
 

@@ -18,7 +18,7 @@ from elman.data.scalers import make_scaler, scaler_from_config
 from elman.data.sequences import Sequences, as_sequences
 from elman.engines import Loss
 from elman.errors import DataError
-from elman.estimators.estimator import Estimator, Watch, check_share, held_out
+from elman.estimators.estimator import Estimator, Watch, arrays_of, check_share, held_out
 from elman.estimators.scaling import fit_scaler, folded, scaled
 from elman.network import Network
 
@@ -81,7 +81,8 @@ class SequenceClassifier(Estimator):
             )
         self.classes_, self.n_features_in_ = labels.classes, sequences.features
         self._labels, self._scaler = labels, scaler
-        self._train(network, loss, batches, watched_batches, watch or Watch(), (sequences.values, codes))
+        data = arrays_of(sequences, codes, *(watched or ()))
+        self._train(network, loss, batches, watched_batches, watch or Watch(), data)
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -100,7 +101,8 @@ class SequenceClassifier(Estimator):
 
     def predict(self, X: Any) -> Array:
         """The most probable label of each sequence, (N,)."""
-        return self._labels.decode(self.predict_proba(X).argmax(axis=1))
+        codes = self.predict_proba(X).argmax(axis=1)
+        return self._labels.decode(codes)
 
     def score(self, X: Any, y: Any) -> float:
         """Accuracy: the share of sequences whose label is predicted."""

@@ -18,6 +18,7 @@ import numpy as np
 from elman import training
 from elman.cells import Array
 from elman.data.batches import Batches
+from elman.data.sequences import Sequences
 from elman.engines import Engine, Loss, Optimiser, Stream, make_engine
 from elman.errors import NotFittedError, RunError, UsageError
 from elman.network import Network, load_model, save_model
@@ -125,9 +126,10 @@ class Estimator(ABC):
 
     def save(self, folder: str | Path) -> None:
         """Write the model into a folder: `config.json` and `model.safetensors`. An older model there is replaced."""
-        parameters = {k: dict(v) if isinstance(v, Mapping) else v for k, v in self.get_params().items()}
+        network = self._fitted()
+        parameters = {name: _storable(value) for name, value in self.get_params().items()}
         extra = {"estimator": type(self).__name__, "parameters": parameters, "learned": self._learned()}
-        save_model(Path(folder), self._fitted(), extra)
+        save_model(Path(folder), network, extra)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -136,10 +138,10 @@ class Estimator(ABC):
         if config.get("estimator") != cls.__name__:
             raise RunError(f"{folder} holds a {config.get('estimator')}, not a {cls.__name__}; use elman.load(folder)")
         try:
-            estimator = cls(**config["parameters"])
+            estimator = cls(**{name: _restored(value) for name, value in config["parameters"].items()})
             estimator._adopt(network)
             estimator._restore(config["learned"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise RunError(f"{folder}/config.json cannot be read as a model: {error}; train again") from error
         return estimator
 
@@ -222,6 +224,31 @@ class Estimator(ABC):
         """The history's record of the epoch whose weights were kept."""
         self._fitted()
         return self.history_[self.best_epoch_ if self.patience is not None else -1]
+
+
+def _storable(value: Any) -> Any:
+    """An option for JSON, whose keys are text: a mapping with other keys (class labels) becomes a list of pairs."""
+    if not isinstance(value, Mapping):
+        return value
+    text = all(isinstance(key, str) for key in value)
+    return dict(value) if text else {"pairs": [[key, value[key]] for key in value]}
+
+
+def _restored(value: Any) -> Any:
+    """The inverse of `_storable`."""
+    pairs = value.get("pairs") if isinstance(value, dict) else None
+    return dict(pairs) if isinstance(pairs, list) else value
+
+
+def arrays_of(*parts: Sequences | Array | None) -> list[Array]:
+    """Everything of these that training can see, for a fingerprint."""
+    found: list[Array] = []
+    for part in parts:
+        if isinstance(part, Sequences):
+            found += [part.values] if part.lengths is None else [part.values, part.lengths]
+        elif part is not None:
+            found.append(part)
+    return found
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from elman.engines import Loss
 from elman.errors import DataError, UsageError
 from elman.estimators.baselines import baseline_forecasts, forecast_errors
 from elman.estimators.calendar import calendar_features
-from elman.estimators.estimator import Estimator, Watch, check_share
+from elman.estimators.estimator import Estimator, Watch, arrays_of, check_share
 from elman.estimators.preparation import choose_preparation, preparation_from_config
 from elman.network import Network
 
@@ -102,6 +102,7 @@ class Forecaster(Estimator):
         """
         series = as_series(X)
         self._check_options(series)
+        share = check_share("validation", self.validation)
         self._frequency = infer_frequency(series[0].ds)
         self.season_ = self.season or self._frequency.season
         cuts = [len(s.y) - self._watched_steps(len(s.y)) for s in series]
@@ -114,7 +115,7 @@ class Forecaster(Estimator):
         self._series, self.n_variables_ = series, series[0].y.shape[1]
         self.residuals_: Array | None = None
         watch = watch or Watch()
-        self._fit_until(series, cuts, watch, watched=check_share("validation", self.validation) > 0)
+        self._fit_until(series, cuts, watch, watched=share > 0)
         if self.validation:
             self.residuals_ = self._watched_residuals(series, cuts)
         if self.refit and self.validation and self.patience is not None:
@@ -254,7 +255,8 @@ class Forecaster(Estimator):
         seen = None
         if watched:
             seen = self._windows(features, z, later, batch_size=PREDICT_BATCH, shuffle=False)
-        self._train(network, Loss(kind=self.loss), batches, seen, watch, [s.y for s in series])
+        times = [None if s.ds is None else s.ds.astype(np.int64) for s in series]
+        self._train(network, Loss(kind=self.loss), batches, seen, watch, arrays_of(*(s.y for s in series), *times))
 
     def _windows(
         self, features: Sequence[Array], z: Sequence[Array], starts: Sequence[Array], **options: Any

@@ -17,7 +17,7 @@ from elman.data.batches import TextBatches
 from elman.data.vocabulary import Vocabulary, join_units
 from elman.engines import Batch, Loss, make_engine
 from elman.errors import DataError, UsageError
-from elman.estimators.estimator import Estimator, Watch, check_share
+from elman.estimators.estimator import Estimator, Watch, arrays_of, check_share
 from elman.estimators.ngram import NGram
 from elman.estimators.sampling import Sampler
 
@@ -72,12 +72,13 @@ class LanguageModel(Estimator):
         batches = TextBatches(
             tokens, batch_size=self.batch_size, steps=self.steps or 64, sampling=self.sampling, seed=self.seed
         )
-        watched = None if held is None else self._watched(self.vocabulary_.encode(held))
+        seen = None if held is None else self.vocabulary_.encode(held)
+        watched = None if seen is None else self._watched(seen)
         inputs = "embedding" if self.embedding_size else "one_hot"
         network = self._network(
             input_size=size, output_size=size, inputs=inputs, embedding_size=self.embedding_size, head="every"
         )
-        self._train(network, Loss(kind="cross_entropy"), batches, watched, watch or Watch(), (tokens,))
+        self._train(network, Loss(kind="cross_entropy"), batches, watched, watch or Watch(), arrays_of(tokens, seen))
         self._measure_floor(tokens, held)
         return self
 
@@ -114,18 +115,21 @@ class LanguageModel(Estimator):
 
     def floor(self, train: str, test: str) -> dict[str, float]:
         """The same measures for an n-gram model counted on `train`, with this model's vocabulary; and its `order`."""
+        self._fitted()
         tokens, held = self.vocabulary_.encode(train), self.vocabulary_.encode(test)
         ngram = NGram.fit(tokens, self.vocabulary_.size)
         return {**_measures(ngram.loss(held, start=1), len(held), test), "order": ngram.order}
 
     def predict_proba(self, X: str) -> Array:
         """Probabilities of the token after X, (V,) in the order of `vocabulary_.tokens`."""
-        logits = self._engine.forward(self._tokens_of(X)[None])[0][0, -1]
+        tokens = self._tokens_of(X)
+        logits = self._engine.forward(tokens[None])[0][0, -1]
         return Sampler().probabilities(logits)
 
     def predict(self, X: str) -> str:
         """The most probable token after X."""
-        return self.vocabulary_.tokens[int(self.predict_proba(X).argmax())]
+        best = int(self.predict_proba(X).argmax())
+        return self.vocabulary_.tokens[best]
 
     def generate(
         self, prompt: str, length: int = 200, *, temperature: float = 1.0, top_k: int | None = None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import Any, final
 
 import numpy as np
@@ -68,8 +69,8 @@ def choose_preparation(
     if transform == "log" and not positive:
         raise UsageError("`transform` = 'log' needs values above 0 throughout; use 'auto' or 'none'")
     log = transform == "log" or (transform == "auto" and positive and _spread_rises(histories, max(season, 8)))
-    if isinstance(difference, int) and not isinstance(difference, bool) and difference >= 0:
-        return Preparation(log=log, lag=difference)
+    if isinstance(difference, Integral) and not isinstance(difference, bool) and difference >= 0:
+        return Preparation(log=log, lag=int(difference))
     if difference == "none":
         return Preparation(log=log, lag=0)
     if difference != "auto":

@@ -16,7 +16,7 @@ from elman.data.scalers import make_scaler, scaler_from_config
 from elman.data.sequences import Sequences, as_sequences
 from elman.engines import Loss
 from elman.errors import DataError, UsageError
-from elman.estimators.estimator import Estimator, Watch, check_share, held_out
+from elman.estimators.estimator import Estimator, Watch, arrays_of, check_share, held_out
 from elman.estimators.scaling import fit_scaler, folded, scaled
 from elman.network import Network
 
@@ -80,7 +80,7 @@ class SequenceRegressor(Estimator):
         seen = None if watched is None else self._batches(*watched, batch_size=PREDICT_BATCH, shuffle=False)
         self._train(
             network, Loss(kind=self.loss, reduction=self.reduction), batches, seen, watch or Watch(),
-            (inputs.values, targets.values), score_first=self.score_first,
+            arrays_of(inputs, targets, *(watched or ())), score_first=self.score_first,
         )  # fmt: skip
         return self
 
@@ -100,6 +100,7 @@ class SequenceRegressor(Estimator):
 
     def score(self, X: Any, y: Any) -> float:
         """R^2 over all outputs and steps together: 1 is perfect, 0 is no better than the mean."""
+        self._fitted()
         inputs = as_sequences(X, name="X", layout=self.layout, features=self.n_features_in_)
         wanted = np.concatenate(self._targets(y, inputs).unpadded())
         got = np.concatenate([np.reshape(rows, (-1, self.n_outputs_)) for rows in self.predict(inputs)])

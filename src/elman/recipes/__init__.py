@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from elman.recipes.quick import classify_recipe, forecast_recipe
 from elman.recipes.recipe import Recipe, builtin_document, builtin_names, load_recipe, make_recipe
-from elman.recipes.training_run import open_run, table_text, train
+from elman.recipes.training_run import evaluate, open_run, predict, table_text, train
 
 __all__ = [
-    "Recipe", "builtin_document", "builtin_names", "classify_recipe", "forecast_recipe", "load_recipe", "make_recipe",
-    "open_run", "table_text", "train",
+    "Recipe", "builtin_document", "builtin_names", "classify_recipe", "evaluate", "forecast_recipe", "load_recipe",
+    "make_recipe", "open_run", "predict", "table_text", "train",
 ]  # fmt: skip

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from elman.errors import UsageError
+from elman.estimators.sampling import Sampler
 from elman.recipes import sources
 
 GENERATE = {
@@ -18,7 +21,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "Mapping[str, str]": (Mapping,), "Mapping[Any, float]": (Mapping,),
 }  # fmt: skip
 _WORDS = {
-    "int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "None": "left out",
+    "int": "a whole number", "float": "a finite number", "bool": "true or false", "str": "a text", "None": "left out",
     "list[str]": "a list of texts", "Mapping[str, str]": "a table of texts", "Mapping[Any, float]": "a table of numbers",
 }  # fmt: skip
 
@@ -42,8 +45,25 @@ def fits(value: Any, kind: str) -> bool:
     """Whether a value from TOML is of a type written like `int | None`."""
     for part in kind.split(" | "):
         if isinstance(value, _TYPES[part]) and (not isinstance(value, bool) or part == "bool"):
+            if isinstance(value, float) and not math.isfinite(value):
+                return False
             return not isinstance(value, list) or all(isinstance(item, str) for item in value)
     return False
+
+
+def generate_problems(given: Mapping[str, Any]) -> list[str]:
+    """What `generate` would refuse, told before anything is trained."""
+    problems = []
+    try:
+        Sampler(**{name: given[name] for name in ("temperature", "top_k", "top_p") if name in given})
+    except UsageError as error:
+        problems.append(f"[generate] {error}")
+    for name in ("length", "seed"):
+        if given.get(name) is not None and given[name] < 0:
+            problems.append(f"`generate.{name}` must be at least 0; got {given[name]!r}")
+    if "" in given.get("prompts", ()):
+        problems.append("`generate.prompts` must not hold an empty text; give each at least one character")
+    return problems
 
 
 def in_words(kind: str) -> str:

@@ -74,6 +74,10 @@ class Recipe:
         given = {name: value for name, value in changes.items() if value is not None}
         return replace(self, parameters={**self.parameters, **given})
 
+    def with_inputs(self, names: Sequence[str] | None) -> Recipe:
+        """The recipe with the input columns that its table gave, so that later files are read by name, not by position."""
+        return replace(self, source_options={**self.source_options, "inputs": list(names)}) if names else self
+
 
 def builtin_names() -> list[str]:
     """The names of the recipes that come with Elman."""
@@ -146,12 +150,18 @@ def make_recipe(name: str, document: Mapping[str, Any], settings: Sequence[str] 
                 generate[key] = value
             else:
                 (parameters if key in types else source_given)[key] = value
+    problems += options.generate_problems(generate)
     for key in ("seed", "engine", "dtype"):
         if key in document:
             if options.fits(document[key], types[key]):
                 parameters[key] = document[key]
             else:
                 problems.append(f"`{key}` must be {options.in_words(types[key])}; got {document[key]!r}")
+    if parameters.get("seed", 0) < 0:
+        problems.append(f"`seed` must be at least 0; got {parameters['seed']!r}")
+    for key in ("title", "summary"):
+        if not isinstance(document.get(key, ""), str):
+            problems.append(f"`{key}` must be a text; got {document[key]!r}")
     for key in options.required(task, source) if source in known else ():
         if key not in data:
             problems.append(f"`data.{key}` is missing; add it to the recipe or give --set data.{key}=...")

@@ -6,7 +6,7 @@ Each source is a function whose arguments are the options it has under [data]. P
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,19 @@ from elman.errors import DataError, UsageError
 
 @dataclass(frozen=True)
 class Labelled:
-    """Sequences and labels: to train on, and to test on where there are any."""
+    """Sequences and labels: to train on, and to test on where there are any. inputs: the columns that X was read from."""
 
     X: Any
     y: Any
     test: tuple[Any, Any] | None = None
     ids: Sequence[str] = ()
+    inputs: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Input and target sequences: to train on, to watch, and to test on. x_name, y_name: for axes of pictures."""
+    """Input and target sequences: to train on, to watch, and to test on. names: of the targets. inputs: the columns that
+    X was read from."""
 
     X: Any
     y: Any
@@ -40,6 +42,7 @@ class Paired:
     test: tuple[Any, Any] | None = None
     names: Sequence[str] = ("target",)
     ids: Sequence[str] = ()
+    inputs: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,22 +75,44 @@ def labelled_file(
 ) -> Labelled:  # fmt: skip
     """Labelled sequences from a `.ts` file, or from a long table (.csv, .tsv, .parquet) with columns `series` and `label`."""
 
-    def read(file: str) -> tuple[Any, Any, Sequence[str]]:
+    def read(file: str, names: list[str] | None) -> Labelled:
         if file.endswith(".ts"):
             x, y, _ = read_ts(file)
             if y is None:
                 raise DataError(f"{file} has no class labels (@classLabel false); bring a file with labels")
-            return x, y, [str(i) for i in range(len(x))]
+            return Labelled(x, y, ids=[str(i) for i in range(len(x))])
         if label is None or series is None:
             raise UsageError(
                 f"{file} is a table: say which column tells the sequences apart and which holds the label "
                 "(data.series and data.label, or --series and --label)"
             )
-        found = frames.sequences_from_frame(file, inputs=inputs, series=series, time=time, label=label)
-        return found.X, found.labels, found.ids
+        found = frames.sequences_from_frame(file, inputs=names, series=series, time=time, label=label)
+        return Labelled(found.X, found.labels, ids=found.ids, inputs=found.input_names)
 
-    x, y, ids = read(path)
-    return Labelled(x, y, None if test_path is None else read(test_path)[:2], ids)
+    whole = read(path, inputs)
+    if test_path is None:
+        return whole
+    test = read(test_path, None if whole.inputs is None else list(whole.inputs))
+    _check_test(test_path, test, path, whole)
+    return replace(whole, test=(test.X, test.y))
+
+
+def _check_test(test_path: str, test: Labelled, path: str, whole: Labelled) -> None:
+    """Refuse a test file that a model of the training file could not be tested on, before anything is trained."""
+    features, known = whole.X[0].shape[1], set(map(str, whole.y))
+    if test.X[0].shape[1] != features:
+        raise DataError(
+            f"{test_path} has {test.X[0].shape[1]} features a step, but {path} has {features}; "
+            "bring a test file like the training file"
+        )
+    unseen = sorted(set(map(str, test.y)) - known)
+    if unseen:
+        raise DataError(
+            f"{test_path} holds the label {unseen[0]!r}"
+            + f" and {len(unseen) - 1} more" * (len(unseen) > 1)
+            + ", which "
+            f"{path} does not (known labels: {', '.join(sorted(known)[:20])}); drop these sequences, or train with some"
+        )
 
 
 def sine_next(points: int = 20, start: float = 2.0, stop: float = 10.0) -> Paired:
@@ -121,34 +146,36 @@ def paired_file(
         raise UsageError(f"`data.test_share` must be at least 0 and below 1; got {test_share!r}")
     targets = [name.strip() for name in target.split(",")]
 
-    def read(file: str) -> Any:
-        return frames.sequences_from_frame(file, inputs=inputs, target=targets, series=series, time=time)
+    def read(file: str, names: list[str] | None) -> Any:
+        return frames.sequences_from_frame(file, inputs=names, target=targets, series=series, time=time)
 
-    found = read(path)
+    found = read(path, inputs)
     x, y = found.X, found.y
+    about: dict[str, Any] = {"names": targets, "ids": found.ids, "inputs": found.input_names}
     if test_path is not None:
-        other = read(test_path)
-        return Paired(x, y, test=(other.X, other.y), names=targets, ids=found.ids)
+        other = read(test_path, found.input_names)
+        return Paired(x, y, test=(other.X, other.y), **about)
     if len(x) == 1:
         cut = len(x[0]) - round(len(x[0]) * test_share)
         test = ([x[0][cut:]], [y[0][cut:]]) if cut < len(x[0]) else None
-        return Paired([x[0][:cut]], [y[0][:cut]], test=test, names=targets, ids=found.ids)
+        return Paired([x[0][:cut]], [y[0][:cut]], test=test, **about)
     cut = len(x) - round(len(x) * test_share)
-    return Paired(x[:cut], y[:cut], test=(x[cut:], y[cut:]) if cut < len(x) else None, names=targets, ids=found.ids)
+    return Paired(x[:cut], y[:cut], test=(x[cut:], y[cut:]) if cut < len(x) else None, **about)
 
 
 def series_file(
     path: str, target: str, time: str | None = None, series: str | None = None, folds: int = 3
 ) -> SeriesData:
     """Time series from a table; `target` may name several columns, separated by commas. folds: of the backtest."""
-    if folds < 0:
-        raise UsageError(f"`data.folds` must be at least 0; got {folds!r}")
+    _at_least("folds", folds, 0)
     names = [name.strip() for name in target.split(",")]
     return SeriesData(frames.series_from_frame(path, time=time, target=names, series=series), names, folds)
 
 
 def time_machine(path: str | None = None, max_tokens: int = 10_000, held_out: int = 10_000) -> TextData:
     """Seed 004: the first characters of The Time Machine, letters and spaces only; the next ones held out."""
+    _at_least("max_tokens", max_tokens, 1)
+    _at_least("held_out", held_out, 0)
     whole = text.letters_only(text.time_machine(path))
     return TextData(
         whole[:max_tokens], whole[max_tokens : max_tokens + held_out] or None, Vocabulary.of(whole, unit="char")
@@ -157,6 +184,7 @@ def time_machine(path: str | None = None, max_tokens: int = 10_000, held_out: in
 
 def python_topics(characters: int = 200_000) -> TextData:
     """The beginning of Python's own documentation topics, on every machine."""
+    _at_least("characters", characters, 1)
     return TextData(text.python_topics()[:characters])
 
 
@@ -173,6 +201,11 @@ SOURCES: dict[str, dict[str, Callable[..., Any]]] = {
     "forecasting": {"file": series_file},
     "language": {"time-machine": time_machine, "python-topics": python_topics, "file": text_file},
 }  # fmt: skip
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise UsageError(f"`data.{name}` must be at least {least}; got {value!r}")
 
 
 def load(task: str, source: str, given: dict[str, Any], seed: int) -> Any:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import signal
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, final
 
-from elman.errors import ElmanError, InterruptedTraining, NonFiniteError
+from elman.errors import DataError, ElmanError, InterruptedTraining, NonFiniteError
 from elman.estimators import Estimator, Watch, load
 from elman.recipes import sources
 from elman.recipes.recipe import Recipe, load_recipe
@@ -22,13 +26,16 @@ from elman.training import Observer
 
 @final
 class Recorder(Observer):
-    """Writes an epoch's record into the run as soon as it is over."""
+    """Writes an epoch's record into the run as soon as it is over, and the recipe when training begins or goes on: a resumed
+    training may have been given more epochs."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, run: Run, recipe: Recipe) -> None:
+        self._run, self._recipe = run, recipe
 
     def begin(self, epochs: int, updates: int, history: Sequence[dict[str, Any]]) -> None:
         self._run.truncate_metrics(len(history))
+        if self._run.recipe_text() != self._recipe.text():
+            write_atomically(self._run.recipe_path, self._recipe.text())
 
     def step(self, epoch: int, updates: int, loss: float) -> None:
         pass
@@ -44,29 +51,76 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, observers: Sequ
     """Train the recipe, leave a whole run in `folder`, and return what `result.json` holds.
 
     resume: go on with the run that is there. Raises what reading the data, fitting and writing raise; a folder that was made for a
-    training which could not start is removed again.
+    training which could not start is removed again. Ctrl-C and SIGTERM raise InterruptedTraining from the moment that there is
+    a run to resume.
     """
     began = time.perf_counter()
     data = sources.load(recipe.task, recipe.source, recipe.source_options, recipe.parameters.get("seed", 0))
+    recipe = recipe.with_inputs(getattr(data, "inputs", None))
     estimator = recipe.estimator()
     run = Run.create(folder, recipe.text(), resume=resume)
-    watch = Watch(observers=[Recorder(run), *observers], checkpoint=run.checkpoint_path, resume=resume)
-    try:
-        TASKS[recipe.task].fit(estimator, data, watch)
-    except (InterruptedTraining, NonFiniteError):
-        raise
-    except ElmanError:
-        if not resume:
-            _remove_unstarted(run)
-        raise
-    assessment = TASKS[recipe.task].assess(estimator, data, recipe)
-    return _finish(run, recipe, estimator, assessment, time.perf_counter() - began)
+    watch = Watch(observers=[Recorder(run, recipe), *observers], checkpoint=run.checkpoint_path, resume=resume)
+    with _resumable(run), naming(recipe.source_options.get("path")):
+        try:
+            TASKS[recipe.task].fit(estimator, data, watch)
+        except (InterruptedTraining, NonFiniteError):
+            raise
+        except ElmanError:
+            if not resume:
+                _remove_unstarted(run)
+            raise
+        assessment = TASKS[recipe.task].assess(estimator, data, recipe)
+        return _finish(run, recipe, estimator, assessment, time.perf_counter() - began)
 
 
 def open_run(folder: str | Path) -> tuple[Run, Recipe, Estimator]:
     """A finished run: its folder, its recipe and its model."""
     run = Run.open(folder)
     return run, load_recipe(str(run.recipe_path)), load(run.model_path)
+
+
+def evaluate(recipe: Recipe, estimator: Estimator, path: str | None) -> Assessment:
+    """Metrics and baselines of a trained model on the file at `path`, or on what its recipe sets aside."""
+    with naming(path, "Bring a file like the one it was trained on"):
+        return TASKS[recipe.task].evaluate(estimator, recipe, path)
+
+
+def predict(recipe: Recipe, estimator: Estimator, path: str) -> tuple[list[str], list[Sequence[Any]]]:
+    """A trained model's answers for the file at `path`: a header and rows."""
+    with naming(path, "Bring a file like the one it was trained on"):
+        return TASKS[recipe.task].predict(estimator, recipe, path)
+
+
+@contextlib.contextmanager
+def naming(path: str | None, next_step: str = "") -> Iterator[None]:
+    """Name the file in complaints about data that do not name it themselves, and a next step."""
+    try:
+        yield
+    except DataError as error:
+        if path is None or path in str(error):
+            raise
+        told = str(error).removesuffix(".")
+        raise DataError(f"{path}: {told}. {next_step}" if next_step else f"{path}: {told}") from error
+
+
+@contextlib.contextmanager
+def _resumable(run: Run) -> Iterator[None]:
+    """Say how to go on after a Ctrl-C or SIGTERM that comes outside the training loop: in a backtest, a picture, the report."""
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, _as_interrupt) if main else None
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise InterruptedTraining(
+            f"stopped; what was trained is saved in {run.checkpoint_path}. Go on with --resume: `{run.resume_command}`"
+        ) from error
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def table_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

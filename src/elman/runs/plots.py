@@ -504,7 +504,8 @@ def _time_axis(axes: Axes, names: Sequence[str] | None) -> None:
         ]
         axes.set_xticks(shown, [names[int(place)] for place in shown], parse_math=False)
         return
-    locator = AutoDateLocator(maxticks=9)  # type: ignore[no-untyped-call]
+    # From three ticks of a unit on that unit is taken: with the default of five, four years of months find no interval.
+    locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
 

@@ -7,6 +7,7 @@ and renamed over the old one. It opens without running code.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -51,11 +52,15 @@ _COUNTERS = ("epoch", "piece", "sums", "history", "updates", "seconds", "finishe
 
 def fingerprint(description: Mapping[str, Any], *arrays: Array) -> str:
     """A name for what is trained on what: SHA-256 of the settings and the data."""
-    digest = hashlib.sha256(json.dumps(description, sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True, default=_plain).encode())
     for array in arrays:
         digest.update(str((array.shape, array.dtype)).encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def save_checkpoint(folder: Path, progress: Progress, mark: str) -> None:
@@ -78,7 +83,8 @@ def save_checkpoint(folder: Path, progress: Progress, mark: str) -> None:
         os.replace(temporary, folder / FILE)
         _sync_folder(folder)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise RunError(
             f"cannot write the checkpoint to {folder}: {error.strerror}; the one before it is untouched. "
             "Free space or make the folder writable, then go on with --resume"
@@ -96,17 +102,23 @@ def load_checkpoint(folder: Path, mark: str) -> Progress | None:
         with safe_open(path, framework="numpy") as file:
             header = json.loads(file.metadata()["elman"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        written, belongs = header["format"], header["fingerprint"]
+        found = _progress(header, arrays) if written == FORMAT else None
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(
             f"{path} cannot be read: {error}; delete it to start this run again from the beginning"
         ) from error
-    if header.get("format") != FORMAT:
-        raise RunError(f"{path} has format {header.get('format')!r}, this Elman reads {FORMAT}; train again")
-    if header["fingerprint"] != mark:
+    if found is None:
+        raise RunError(f"{path} has format {written!r}, this Elman reads {FORMAT}; train again")
+    if belongs != mark:
         raise RunError(
             f"{path} belongs to a training with other data or other settings; "
             "resume with the same recipe and data, or choose another --out"
         )
+    return found
+
+
+def _progress(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Progress:
     groups: dict[str, dict[str, Array]] = {"parameter": {}, "memory": {}, "best": {}, "state": {}}
     for name, value in arrays.items():
         group, _, key = name.partition(".")

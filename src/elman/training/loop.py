@@ -142,6 +142,7 @@ class _Run:
         for observer in self.observers:
             observer.begin(training.epochs, self.batches.updates, progress.history)
         reason = self._stop_reason()
+        progress.finished = bool(reason)
         while not reason:
             self._epoch(interruption)
             reason = self._stop_reason()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -29,11 +30,11 @@ class PlainLines(Observer):
 
     def __init__(self, stream: TextIO, seconds: float = 2.0) -> None:
         self._stream, self._seconds = stream, seconds
-        self._epochs, self._shown_at, self._shown = 0, 0.0, 0
+        self._epochs, self._shown_at, self._shown = 0, -math.inf, 0
         self._last: dict[str, Any] | None = None
 
     def begin(self, epochs: int, updates: int, history: Sequence[dict[str, Any]]) -> None:
-        self._epochs, self._shown_at, self._last = epochs, 0.0, None
+        self._epochs, self._shown_at, self._last = epochs, -math.inf, None
         if history:
             self._print(f"going on after epoch {len(history)}")
 

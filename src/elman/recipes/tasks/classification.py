@@ -92,18 +92,11 @@ def _load(recipe: Recipe, path: str | None, *, labelled: bool = True) -> Labelle
 
 def _unlabelled(path: str, options: dict[str, Any]) -> Labelled:
     """A table to predict for, whether or not it has the label column."""
-    from elman.data import frames, tables
+    from elman.data import frames
 
     series, time, inputs = (options.get(name) for name in ("series", "time", "inputs"))
-    if series is None:
+    if series is None or inputs is None:
         raise DataError(f"{path}: this model was not trained from a table, so columns are not known; bring a .ts file")
-    if inputs is None:
-        label = options.get("label")
-        inputs = [
-            c
-            for c, kind in tables.read_table(path).schema.items()
-            if kind.is_numeric() and c not in (label, series, time)
-        ]
     found = frames.sequences_from_frame(path, inputs=inputs, series=series, time=time)
     return Labelled(found.X, None, None, found.ids)
 

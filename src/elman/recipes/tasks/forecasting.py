@@ -13,6 +13,7 @@ from elman.data.times import format_time
 from elman.errors import DataError
 from elman.estimators import Forecast, Forecaster, Watch
 from elman.estimators.baselines import baseline_forecasts, forecast_errors
+from elman.estimators.estimator import check_share
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import SeriesData
 from elman.recipes.tasks.task import Assessment, Picture, Task, same_columns
@@ -26,6 +27,7 @@ class ForecastingTask(Task):
     """A backtest beside the baselines, and the forecast itself."""
 
     def fit(self, estimator: Forecaster, data: SeriesData, watch: Watch) -> None:
+        _check_folds(estimator, data)
         estimator.fit(data.series, watch=watch)
 
     def assess(self, estimator: Forecaster, data: SeriesData, recipe: Recipe) -> Assessment:
@@ -70,6 +72,20 @@ class ForecastingTask(Task):
     def predict(self, estimator: Forecaster, recipe: Recipe, path: str) -> tuple[list[str], list[Sequence[Any]]]:
         names = [name.strip() for name in recipe.source_options["target"].split(",")]
         return forecast_header(names), forecast_rows(estimator.forecast(_load(recipe, path)), names)
+
+
+def _check_folds(estimator: Forecaster, data: SeriesData) -> None:
+    """Refuse series too short for the backtest before anything is trained."""
+    share = check_share("validation", estimator.validation)
+    for s in data.series if data.folds else ():
+        left = len(s.y) - data.folds * estimator.horizon
+        watched = max(estimator.horizon, round(left * share)) if share else 0
+        if left - watched < (estimator.window or 1) + estimator.horizon + 1:
+            raise DataError(
+                f"series {s.unique_id!r} has {len(s.y)} steps; the backtest's {data.folds} folds of {estimator.horizon} steps "
+                f"leave {max(left, 0)}, too few to train on. Bring a longer series, make the horizon or `data.window` shorter, "
+                "or ask for fewer folds: --set data.folds=0 leaves the backtest out"
+            )
 
 
 def forecast_header(names: Sequence[str]) -> list[str]:

@@ -74,22 +74,14 @@ def _load(recipe: Recipe, path: str | None, *, inputs_only: bool = False) -> Pai
         from elman.data import frames
 
         names = [name.strip() for name in options["target"].split(",")]
-        inputs = options.get("inputs") or _input_names(recipe, names)
-        found = frames.sequences_from_frame(path, inputs=inputs, series=options.get("series"), time=options.get("time"))
+        if "inputs" not in options:
+            raise DataError(f"{path}: the run's recipe does not name its input columns (data.inputs); train it again")
+        found = frames.sequences_from_frame(
+            path, inputs=options["inputs"], series=options.get("series"), time=options.get("time")
+        )
         return Paired(found.X, None, names=names, ids=found.ids)
     whole: Paired = sources.load("regression", "file", options, 0)
     return whole
-
-
-def _input_names(recipe: Recipe, targets: Sequence[str]) -> list[str]:
-    """The input columns that training took when the recipe named none."""
-    from elman.data import frames
-
-    options = recipe.source_options
-    found = frames.sequences_from_frame(
-        options["path"], target=list(targets), series=options.get("series"), time=options.get("time")
-    )
-    return found.input_names
 
 
 def _errors(estimator: SequenceRegressor, x: Any, y: Any) -> dict[str, float]:

@@ -1,0 +1,308 @@
+"""Resuming: stopped anywhere and gone on, a training ends with the bits of one that was never stopped."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+from elman.errors import RunError
+from elman.training import Training, checkpoint, fingerprint, loop, train
+from elman.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
+from tests.closeness import assert_all_same_bits, assert_same_bits
+from tests.training.plans import PLANS, Plan, carried, lasting
+
+
+class Stop(Exception):
+    """The power cut."""
+
+
+class StopAt:
+    """An observer that raises Stop at its n-th call of `step` or `epoch`, counted together."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def begin(self, epochs: int, updates: int, history: Any) -> None: ...
+
+    def end(self, reason: str) -> None: ...
+
+    def step(self, epoch: int, updates: int, loss: float) -> None:
+        self._tick()
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        self._tick()
+
+    def _tick(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Stop
+
+
+class Ending:
+    """All that a training leaves behind."""
+
+    def __init__(self, plan: Plan, done: Any) -> None:
+        self.done, self.memory = done, plan.engine.optimiser_state()
+        self.current, self.updates = plan.engine.parameters(), plan.engine.updates
+
+
+def finish(plan: Plan, folder: Path | None = None, **options: Any) -> Ending:
+    done = train(
+        plan.engine, plan.batches, plan.training, valid=plan.valid, checkpoint=folder, mark="mark", **options
+    )
+    return Ending(plan, done)
+
+
+def assert_same_ending(found: Ending, wanted: Ending) -> None:
+    assert_all_same_bits(found.done.parameters, wanted.done.parameters)
+    assert_all_same_bits(found.current, wanted.current)
+    assert_all_same_bits(found.memory, wanted.memory)
+    assert lasting(found.done.history) == lasting(wanted.done.history)
+    assert (found.updates, found.done.best) == (wanted.updates, wanted.done.best)
+    for ours, theirs in zip(found.done.state, wanted.done.state, strict=True):
+        assert_same_bits(ours, theirs)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_stopped_after_any_number_of_calls(
+    engine_name: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "QUANTUM", 0.0)  # an engine call a piece
+    monkeypatch.setattr(checkpoint.os, "fsync", lambda handle: None)  # hundreds of checkpoints; no power is cut here
+    wanted = finish(PLANS[name](engine_name))
+    calls = wanted.updates + len(wanted.done.history)
+    assert calls > 12
+    for stop in range(1, calls + 1):
+        folder = tmp_path / str(stop)
+        with pytest.raises(Stop):
+            finish(PLANS[name](engine_name, checkpoint_seconds=0.0), folder, observers=[StopAt(stop)])
+        assert_same_ending(finish(PLANS[name](engine_name, checkpoint_seconds=0.0), folder, resume=True), wanted)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_stopped_again_and_again(engine_name: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each life makes two calls: one piece of progress survives it."""
+    monkeypatch.setattr(loop, "QUANTUM", 0.0)
+    wanted = finish(PLANS[name](engine_name))
+    lives = 0
+    while True:
+        lives += 1
+        try:
+            plan = PLANS[name](engine_name, checkpoint_seconds=0.0)
+            found = finish(plan, tmp_path, resume=True, observers=[StopAt(2)])
+            break
+        except Stop:
+            assert lives < 100
+    assert lives > 10
+    assert_same_ending(found, wanted)
+
+
+@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("quantum", [0.0, 1e-3, 1e9])
+def test_how_pieces_are_grouped_into_calls_changes_no_bit(
+    engine_name: str, name: str, quantum: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = finish(PLANS[name](engine_name))
+    monkeypatch.setattr(loop, "QUANTUM", quantum)
+    assert_same_ending(finish(PLANS[name](engine_name)), wanted)
+
+
+def test_a_finished_training_is_not_trained_again(engine_name: str, tmp_path: Path) -> None:
+    wanted = finish(carried(engine_name), tmp_path)
+    plan = carried(engine_name)
+    again = finish(plan, tmp_path, resume=True, observers=[StopAt(1)])  # which would raise at any step
+    assert_same_ending(again, wanted)
+
+
+def test_more_epochs_go_on_from_the_last(engine_name: str, tmp_path: Path) -> None:
+    wanted = finish(carried(engine_name, epochs=4, patience=None))
+    finish(carried(engine_name, epochs=2, patience=None), tmp_path)
+    assert_same_ending(finish(carried(engine_name, epochs=4, patience=None), tmp_path, resume=True), wanted)
+
+
+def test_without_resume_training_starts_anew(engine_name: str, tmp_path: Path) -> None:
+    first = finish(carried(engine_name), tmp_path)
+    assert_same_ending(finish(carried(engine_name), tmp_path, resume=False), first)
+    nothing = finish(carried(engine_name), tmp_path / "empty", resume=True)
+    assert_same_ending(nothing, first)
+
+
+def test_a_checkpoint_is_written_as_often_as_asked(engine_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "QUANTUM", 0.0)
+    saved = []
+    monkeypatch.setattr(loop, "save_checkpoint", lambda *a: saved.append(a))
+    updates = finish(carried(engine_name, checkpoint_seconds=0.0), tmp_path).updates
+    assert len(saved) == updates + 3  # after every piece and every epoch
+    saved.clear()
+    finish(carried(engine_name, checkpoint_seconds=1e9), tmp_path)
+    assert len(saved) == 1  # the finished one
+
+
+PROGRESS = Progress(
+    epoch=3, piece=2, sums={"loss": 0.1 + 0.2}, history=[{"epoch": 1, "train_loss": 1 / 3}], updates=17, seconds=1.25,
+    parameters={"a.b": np.array([1.5, np.nan])}, memory={"m.a.b": np.array([0.1], np.float32)}, best={"a.b": np.zeros(2)},
+    state=(np.ones((1, 2, 3)), np.full((1, 2, 3), 0.1)),
+)  # fmt: skip
+
+
+def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "deep" / "er", PROGRESS, "mark")
+    found = load_checkpoint(tmp_path / "deep" / "er", "mark")
+    assert found is not None
+    for group in ("parameters", "memory", "best"):
+        assert_all_same_bits(getattr(found, group), getattr(PROGRESS, group))
+    for ours, theirs in zip(found.state or (), PROGRESS.state or (), strict=True):
+        assert_same_bits(ours, theirs)
+    for name in ("epoch", "piece", "sums", "history", "updates", "seconds", "finished"):
+        assert getattr(found, name) == getattr(PROGRESS, name)
+    assert [p.name for p in (tmp_path / "deep" / "er").iterdir()] == [FILE]
+
+
+def test_no_state_stays_no_state(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, Progress(parameters={"a": np.ones(1)}), "mark")
+    found = load_checkpoint(tmp_path, "mark")
+    assert found is not None and found.state is None and found.best == {}
+
+
+def test_another_training_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, PROGRESS, "mark")
+    with pytest.raises(RunError, match="belongs to a training with other data or other settings; resume with the same"):
+        load_checkpoint(tmp_path, "other")
+    assert load_checkpoint(tmp_path / "nothing here", "mark") is None
+
+
+def test_fingerprints_tell_settings_and_data_apart() -> None:
+    x = np.arange(6.0)
+    marks = [
+        fingerprint({"a": 1}, x), fingerprint({"a": 2}, x), fingerprint({"b": 1}, x), fingerprint({"a": 1}, np.nextafter(x, 9)),
+        fingerprint({"a": 1}, x.reshape(2, 3)), fingerprint({"a": 1}, x.astype(np.float32)), fingerprint({"a": 1}),
+        fingerprint({"a": 1}, x, x), fingerprint({"a": None}, x),
+    ]  # fmt: skip
+    assert len(set(marks)) == len(marks)
+    assert fingerprint({"a": 1, "b": 2}, x) == fingerprint({"b": 2, "a": 1}, x.copy())
+    assert fingerprint({}, x[::2]) == fingerprint({}, x[::2].copy())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9, 0.999])
+def test_a_torn_file(tmp_path: Path, share: float) -> None:
+    save_checkpoint(tmp_path, PROGRESS, "mark")
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(RunError, match=rf"{FILE} cannot be read: .*; delete it to start this run again"):
+        load_checkpoint(tmp_path, "mark")
+
+
+@given(junk=st.binary(max_size=200), offset=st.integers(0, 2000))
+def test_garbage_is_a_run_error_or_harmless(tmp_path_factory: pytest.TempPathFactory, junk: bytes, offset: int) -> None:
+    folder = tmp_path_factory.mktemp("garbage")
+    (folder / FILE).write_bytes(junk)
+    with pytest.raises(RunError):
+        load_checkpoint(folder, "mark")
+    save_checkpoint(folder, PROGRESS, "mark")
+    whole = bytearray((folder / FILE).read_bytes())
+    whole[offset % len(whole) : offset % len(whole) + len(junk)] = junk
+    (folder / FILE).write_bytes(whole)
+    try:
+        load_checkpoint(folder, "mark")  # numbers may have changed, which no header can tell
+    except RunError as error:
+        assert str(folder) in str(error)
+
+
+HEADERS: dict[str, Any] = {
+    "no header": None,
+    "not JSON": "{",
+    "a list": "[]",
+    "a number": "3",
+    "null": "null",
+    "other format": '{"format": 2, "fingerprint": "mark"}',
+    "no fingerprint": '{"format": 1}',
+    "no counters": '{"format": 1, "fingerprint": "mark"}',
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_header_that_is_not_whole(tmp_path: Path, name: str) -> None:
+    header = HEADERS[name]
+    save_file({"parameter.a": np.ones(1)}, tmp_path / FILE, None if header is None else {"elman": header})
+    with pytest.raises(RunError, match=FILE):
+        load_checkpoint(tmp_path, "mark")
+
+
+def test_a_foreign_array(tmp_path: Path) -> None:
+    counters = {name: getattr(PROGRESS, name) for name in ("epoch", "piece", "sums", "history", "updates", "seconds", "finished")}
+    header = json.dumps({"format": 1, "fingerprint": "mark", **counters})
+    save_file({"bogus": np.ones(1)}, tmp_path / FILE, {"elman": header})
+    with pytest.raises(RunError, match=FILE):
+        load_checkpoint(tmp_path, "mark")
+
+
+def test_a_file_that_no_checkpoint_can_lie_under(engine_name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match="cannot write the checkpoint to .*file.*; the one before it is untouched"):
+        finish(carried(engine_name), tmp_path / "file" / "checkpoint")
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_folder_that_becomes_read_only_keeps_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    save_checkpoint(tmp_path, PROGRESS, "mark")
+    before = (tmp_path / FILE).read_bytes()
+
+    def refuse(*arguments: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(checkpoint.os, call, refuse)
+    with pytest.raises(RunError, match="Read-only file system; the one before it is untouched. Free space or make"):
+        save_checkpoint(tmp_path, Progress(epoch=9, parameters={"a": np.ones(3)}), "mark")
+    assert (tmp_path / FILE).read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [FILE]
+
+
+@contextmanager
+def full_disk(bytes_left: int) -> Iterator[None]:
+    """No file may grow beyond so many bytes, which fails in `write` as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_left, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, PROGRESS, "mark")
+    before = (tmp_path / FILE).read_bytes()
+    large = Progress(parameters={"a": np.ones(100_000)})
+    with full_disk(50_000), pytest.raises(RunError, match="cannot write the checkpoint to .*the one before it is untouched"):
+        save_checkpoint(tmp_path, large, "mark")
+    assert (tmp_path / FILE).read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [FILE]
+
+
+def test_the_file_opens_without_running_code(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, PROGRESS, "mark")
+    assert set(load_file(tmp_path / FILE)) == {"parameter.a.b", "memory.m.a.b", "best.a.b", "state.0", "state.1"}
+    assert os.listdir(tmp_path) == [FILE]
+
+
+def test_resuming_with_another_optimiser_is_refused_before_anything_changes(engine_name: str, tmp_path: Path) -> None:
+    finish(carried(engine_name, epochs=1), tmp_path)
+    other = carried(engine_name)
+    before = other.engine.parameters()
+    with pytest.raises(RunError, match="other data or other settings"):
+        train(other.engine, other.batches, Training(epochs=3), checkpoint=tmp_path, mark="other", resume=True)
+    assert_all_same_bits(other.engine.parameters(), before)
