@@ -72,6 +72,7 @@ class SequenceBatches(Batches):
         self._inputs, self._targets, self._lengths = inputs, targets, lengths
         self._batch_size, self._shuffle, self._seed = min(batch_size, len(inputs)), shuffle, seed
         self._steps, self._carry, self._aligned = steps, carry, aligned
+        self._kept: list[Pieces] | None = None
 
     @property
     def updates(self) -> int:
@@ -84,6 +85,13 @@ class SequenceBatches(Batches):
         return sum(-(-steps // self._steps) for steps in longest)
 
     def epoch(self, number: int) -> Iterator[Pieces]:
+        if self._shuffle or np.prod(self._inputs.shape) > CHUNK:
+            return self._pieces(number)
+        if self._kept is None:  # small, and the same in every epoch
+            self._kept = list(self._pieces(number))
+        return iter(self._kept)
+
+    def _pieces(self, number: int) -> Iterator[Pieces]:
         count, size = len(self._inputs), self._batch_size
         order = _generator(self._seed, number).permutation(count) if self._shuffle else np.arange(count)
         whole = count // size

@@ -154,6 +154,11 @@ class Steps:
     scored: Array
     state: State
 
+    def part(self, start: int, stop: int) -> Steps:
+        """Steps `start` to `stop` (not included), as views, with the same last state."""
+        arrays = (self.losses, self.weights, self.gradient_norms, self.correct, self.scored)
+        return Steps(*(array[start:stop] for array in arrays), self.state)
+
     @property
     def finite(self) -> bool:
         """Whether every loss and gradient norm is a finite number."""

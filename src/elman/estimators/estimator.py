@@ -187,12 +187,13 @@ class Estimator(ABC):
         valid: Batches | None,
         watch: Watch,
         data: Sequence[Array],
+        scored: Batches | None = None,
         **changes: Any,
     ) -> None:
         """Train `network` on `batches` and keep `network_`, `history_`, `best_epoch_` and `seconds_`.
 
-        data: what the batches are made from, so that a checkpoint of other data is not resumed. changes: to the
-        Training that the options describe.
+        data: what the batches are made from, so that a checkpoint of other data is not resumed. scored: see `train`.
+        changes: to the Training that the options describe.
         """
         engine = make_engine(
             self.engine, network, loss, self._optimiser(), backprop_steps=self.backprop_steps, dtype=self.dtype,
@@ -212,6 +213,7 @@ class Estimator(ABC):
             batches,
             replace(plan, **changes),
             valid=valid,
+            scored=scored,
             observers=watch.observers,
             checkpoint=watch.checkpoint,
             mark=training.fingerprint({**settings, "loss": repr(loss), "engine": engine.name}, *data),

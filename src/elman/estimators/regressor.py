@@ -81,6 +81,7 @@ class SequenceRegressor(Estimator):
         self._train(
             network, Loss(kind=self.loss, reduction=self.reduction), batches, seen, watch or Watch(),
             arrays_of(inputs, targets, *(watched or ())), score_first=self.score_first,
+            scored=self._batches(inputs, targets, batch_size=PREDICT_BATCH, shuffle=False) if self.score_first else None,
         )  # fmt: skip
         return self
 

@@ -27,6 +27,9 @@ from elman.training.schedules import Schedule, best_epoch
 QUANTUM = 0.1
 """Seconds that one call of the engine should take: how late a signal or a progress display may come."""
 
+SPAN = 1000
+"""The most epochs that one call of the engine may take."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
@@ -64,6 +67,7 @@ def train(
     training: Training,
     *,
     valid: Batches | None = None,
+    scored: Batches | None = None,
     observers: Sequence[Observer] = (),
     checkpoint: Path | None = None,
     mark: str = "",
@@ -71,7 +75,8 @@ def train(
 ) -> Finished:
     """Train until the epochs are done or early stopping says so.
 
-    valid: what the validation loss is measured on, needed for early stopping. checkpoint: a folder to keep the
+    valid: what the validation loss is measured on, needed for early stopping. scored: the training data in the batches in
+    which `score_first` measures them, None for those that are trained on. checkpoint: a folder to keep the
     checkpoint in, None for none. mark: the fingerprint of settings and data that a checkpoint must have to be resumed.
 
     Raises NonFiniteError when a loss or gradient stops being finite (the update is not made, the last checkpoint is
@@ -84,7 +89,7 @@ def train(
             f"`patience` must be at least 1 and needs validation data (`validation` above 0); got {training.patience!r}"
         )
     progress = _start(engine, checkpoint, mark, resume)
-    run = _Run(engine, batches, training, valid, list(observers), checkpoint, mark, progress)
+    run = _Run(engine, batches, training, valid, scored or batches, list(observers), checkpoint, mark, progress)
     with Interruption(watch=checkpoint is not None) as interruption:
         try:
             return run.to_the_end(interruption)
@@ -126,15 +131,16 @@ class _Run:
         batches: Batches,
         training: Training,
         valid: Batches | None,
+        scored: Batches,
         observers: list[Observer],
         checkpoint: Path | None,
         mark: str,
         progress: Progress,
     ) -> None:
-        self.engine, self.batches, self.training, self.valid = engine, batches, training, valid
+        self.engine, self.batches, self.training, self.valid, self.scored = engine, batches, training, valid, scored
         self.observers, self.checkpoint, self.mark, self.progress = observers, checkpoint, mark, progress
         self.base_rate = engine.learning_rate
-        self.saved_at = self.clock = time.perf_counter()
+        self.saved_at = time.perf_counter()
         self.per_piece = 0.0
 
     def to_the_end(self, interruption: Interruption) -> Finished:
@@ -144,7 +150,11 @@ class _Run:
         reason = self._stop_reason()
         progress.finished = bool(reason)
         while not reason:
-            self._epoch(interruption)
+            several = self._several_epochs()
+            if several is None:
+                self._epoch(interruption)
+            else:
+                self._at_once(*several)
             reason = self._stop_reason()
             progress.finished = bool(reason)
             self._checkpoint_if_due(interruption)
@@ -163,60 +173,106 @@ class _Run:
         return "all epochs done" if self.progress.epoch >= training.epochs else ""
 
     def _epoch(self, interruption: Interruption) -> None:
+        """One epoch, or what is left of it."""
         progress, training = self.progress, self.training
-        rate = training.schedule.rate(self.base_rate, progress.epoch, training.epochs, progress.history)
-        self.engine.learning_rate = rate
+        self.engine.learning_rate = training.schedule.rate(
+            self.base_rate, progress.epoch, training.epochs, progress.history
+        )
         if progress.piece == 0:
             progress.sums = _no_sums()
             if training.score_first:
                 progress.sums |= self._scores_now()
         for pieces in _from_piece(self.batches.epoch(progress.epoch), progress.piece):
             self._advance(pieces, interruption)
-        record = self._record(rate)
-        progress.history.append(record)
-        progress.epoch, progress.piece = progress.epoch + 1, 0
-        if training.patience is not None and best_epoch(progress.history) == len(progress.history) - 1:
-            progress.best = self.engine.parameters()
-        for observer in self.observers:
-            observer.epoch(record)
+        self._close_epoch()
 
     def _advance(self, pieces: Pieces, interruption: Interruption) -> None:
         """Train on a group of pieces, in calls short enough to be interrupted between."""
-        progress = self.progress
         done = 0
         while done < len(pieces):
             quantum = max(1, int(QUANTUM / self.per_piece)) if self.per_piece else 1
             part = pieces.part(done, done + quantum)
-            began = time.perf_counter()
-            steps = self.engine.train_steps(part, progress.state)
-            elapsed = time.perf_counter() - began
-            self._check_finite(steps, done)
-            self.per_piece = elapsed / len(part)
+            steps, seconds = self._call(part)
             done += len(part)
-            progress.piece += len(part)
-            progress.state, progress.updates = steps.state, self.engine.updates
-            _add(progress.sums, self.engine, steps.losses, steps.weights)
-            progress.sums["correct"] += float(steps.correct.sum())
-            progress.sums["scored"] += float(steps.scored.sum())
-            progress.sums["norms"] = _running(progress.sums["norms"], steps.gradient_norms)
-            progress.sums["pieces"] += len(part)
-            progress.sums["tokens"] += part.tokens
-            progress.sums["seconds"] += elapsed
-            loss = _scores(progress.sums, (), "train")["train_loss"]
+            self._count(steps, part.tokens, seconds)
+            loss = _scores(self.progress.sums, (), "train")["train_loss"]
             for observer in self.observers:
-                observer.step(progress.epoch + 1, progress.piece, loss)
+                observer.step(self.progress.epoch + 1, self.progress.piece, loss)
             self._checkpoint_if_due(interruption)
 
-    def _check_finite(self, steps: Steps, done: int) -> None:
+    def _several_epochs(self) -> tuple[int, Pieces] | None:
+        """How many whole epochs fit into one call of the engine, and their pieces; None for fewer than two.
+
+        Only where nothing but counting happens between epochs, and every epoch is one group of the same shapes.
+        """
+        progress, training = self.progress, self.training
+        busy = self.valid is not None or training.score_first or training.patience is not None
+        moving = training.schedule.kind != "constant" or training.schedule.warmup
+        if busy or moving or progress.piece or not self.per_piece:
+            return None
+        fitting = int(QUANTUM / (self.per_piece * self.batches.updates))
+        count = min(fitting, SPAN, training.epochs - progress.epoch)
+        if count < 2:
+            return None
+        groups = [list(self.batches.epoch(progress.epoch + i)) for i in range(count)]
+        if any(len(group) != 1 or not _alike(group[0], groups[0][0]) for group in groups):
+            return None
+        return count, _joined([group[0] for group in groups])
+
+    def _at_once(self, count: int, pieces: Pieces) -> None:
+        """Train on `count` epochs in one call, then keep the score of each as if they had come one by one."""
+        each = len(pieces) // count
+        steps, seconds = self._call(pieces)
+        for epoch in range(count):
+            self.progress.sums = _no_sums()
+            self._count(steps.part(epoch * each, (epoch + 1) * each), pieces.tokens // count, seconds / count)
+            self._close_epoch()
+        for observer in self.observers:
+            observer.step(self.progress.epoch, each, self.progress.history[-1]["train_loss"])
+
+    def _call(self, pieces: Pieces) -> tuple[Steps, float]:
+        """One call of the engine, and how long it took."""
+        began = time.perf_counter()
+        steps = self.engine.train_steps(pieces, self.progress.state)
+        seconds = time.perf_counter() - began
+        self._check_finite(steps)
+        self.per_piece = seconds / len(pieces)
+        self.progress.state, self.progress.updates = steps.state, self.engine.updates
+        return steps, seconds
+
+    def _count(self, steps: Steps, tokens: int, seconds: float) -> None:
+        """Add what the engine did to the sums of the running epoch."""
+        sums = self.progress.sums
+        self.progress.piece += len(steps.losses)
+        _add(sums, self.engine, steps.losses, steps.weights)
+        sums["correct"] += float(steps.correct.sum())
+        sums["scored"] += float(steps.scored.sum())
+        sums["norms"] = _running(sums["norms"], steps.gradient_norms)
+        sums["pieces"] += len(steps.losses)
+        sums["tokens"] += tokens
+        sums["seconds"] += seconds
+
+    def _close_epoch(self) -> None:
+        """Record the epoch that is over, and stand at the beginning of the next."""
+        progress = self.progress
+        record = self._record(self.engine.learning_rate)
+        progress.history.append(record)
+        progress.epoch, progress.piece = progress.epoch + 1, 0
+        if self.training.patience is not None and best_epoch(progress.history) == len(progress.history) - 1:
+            progress.best = self.engine.parameters()
+        for observer in self.observers:
+            observer.epoch(record)
+
+    def _check_finite(self, steps: Steps) -> None:
         if steps.finite:
             return
         progress = self.progress
-        piece = progress.piece + len(steps.losses)
+        epochs, piece = divmod(progress.piece + len(steps.losses) - 1, max(1, self.batches.updates))
         what = "loss" if not np.isfinite(steps.losses[-1]) else "gradient"
         kept = f" The last checkpoint is kept in {self.checkpoint}." if self.checkpoint else ""
         raise NonFiniteError(
-            f"the {what} stopped being a finite number in epoch {progress.epoch + 1}, update {piece} of the epoch "
-            f"(loss {steps.losses[-1]:g}, gradient norm {steps.gradient_norms[-1]:g}, learning rate "
+            f"the {what} stopped being a finite number in epoch {progress.epoch + epochs + 1}, update {piece + 1} of the "
+            f"epoch (loss {steps.losses[-1]:g}, gradient norm {steps.gradient_norms[-1]:g}, learning rate "
             f"{self.engine.learning_rate:g}); that update was not made. Lower `learning_rate`, set `clip_norm`, or "
             f"scale the data.{kept}"
         )
@@ -242,7 +298,7 @@ class _Run:
         return record
 
     def _scores_now(self) -> dict[str, float]:
-        scores = evaluate(self.engine, self.batches, self.training.measures, "train")
+        scores = evaluate(self.engine, self.scored, self.training.measures, "train")
         return scores if self.valid is None else scores | evaluate(self.engine, self.valid, self.training.measures)
 
     def _checkpoint_if_due(self, interruption: Interruption) -> None:
@@ -290,7 +346,22 @@ def _add(sums: dict[str, float], engine: Engine, losses: Array, weights: Array) 
 
 def _running(total: float, values: Array) -> float:
     """total + values, added one by one: the same bits however the values are grouped into calls."""
-    return float(np.cumsum(np.append(total, values))[-1])
+    for value in values.tolist():
+        total += value
+    return total
+
+
+def _alike(a: Pieces, b: Pieces) -> bool:
+    """Whether two groups can be joined into one."""
+    same = a.inputs.shape == b.inputs.shape and a.targets.shape == b.targets.shape
+    return same and (a.lengths is None) == (b.lengths is None)
+
+
+def _joined(groups: Sequence[Pieces]) -> Pieces:
+    """Several groups as one."""
+    lengths = None if groups[0].lengths is None else np.concatenate([g.lengths for g in groups])
+    inputs, targets = np.concatenate([g.inputs for g in groups]), np.concatenate([g.targets for g in groups])
+    return Pieces(inputs, targets, lengths, np.concatenate([g.fresh for g in groups]))
 
 
 def _scores(sums: dict[str, float], measures: Sequence[str], prefix: str) -> dict[str, float]:
