@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -156,8 +156,8 @@ class Steps:
 
     def part(self, start: int, stop: int) -> Steps:
         """Steps `start` to `stop` (not included), as views, with the same last state."""
-        arrays = (self.losses, self.weights, self.gradient_norms, self.correct, self.scored)
-        return Steps(*(array[start:stop] for array in arrays), self.state)
+        names = ("losses", "weights", "gradient_norms", "correct", "scored")
+        return replace(self, **{name: getattr(self, name)[start:stop] for name in names})
 
     @property
     def finite(self) -> bool:
