@@ -111,7 +111,9 @@ def assert_slope(function: Callable[[Array], float], at: Array, gradient: Array,
         measured = (function(at + STEP * direction) - function(at - STEP * direction)) / (2 * STEP)
         claimed = float(np.sum(gradient * direction))
         size = max(abs(measured), float(np.linalg.norm(gradient)))
-        assert size > 0, "nothing to compare: neither the function nor the gradient moves (zero=... is not offered here)"
+        assert size > 0, (
+            "nothing to compare: neither the function nor the gradient moves (zero=... is not offered here)"
+        )
         assert abs(measured - claimed) <= TOLERANCES["difference"] * size, (
             f"the slope is {measured:.9g} by central differences, {claimed:.9g} by the gradient"
         )
@@ -124,7 +126,8 @@ def assert_no_worse(actual: Array, rival: Array, exact: Array, factor: float = 2
     allowed and the test would say nothing about rounding.
     """
     assert actual.shape == rival.shape == exact.shape, f"shapes {actual.shape}, {rival.shape}, {exact.shape} differ"
-    assert actual.dtype == rival.dtype == np.float32 and exact.dtype == np.float64, "float32, float32, float64 wanted"
+    kinds = [str(a.dtype) for a in (actual, rival, exact)]
+    assert kinds == ["float32", "float32", "float64"], f"float32, float32, float64 wanted, not {kinds}"
     assert np.isfinite(actual).all(), "the actual values are not finite"
     ours, theirs = (float(np.sqrt(np.mean(_difference(a, exact) ** 2))) for a in (actual, rival))
     assert theirs > 0, "nothing to compare: the rival makes no error"

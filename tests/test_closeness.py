@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from tests.closeness import (
     TOLERANCES,
     assert_all_close,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.closeness import assert_close, assert_same_bits, assert_slope
 
 from elman.cells import CELL_NAMES, Cell, make_cell
 from elman.cells.cell import sigmoid
-from tests.closeness import assert_close, assert_same_bits, assert_slope
 
 Array = NDArray[Any]
 
@@ -100,7 +101,7 @@ def test_derivative_by_central_differences(kind: str) -> None:
     } | {f"state {name}": d for name, d in zip(cell.state_names, back.state, strict=True)}
     assert set(found) == set(given)
     for name, gradient in found.items():
-        assert_slope(lambda x, name=name: value(name, x), given[name], gradient, count=5)
+        assert_slope(partial(value, name), given[name], gradient, count=5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -169,12 +170,14 @@ def test_names() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sigmoid_is_exact_in_both_tails(dtype: type) -> None:
-    a = np.array([-1e30, -700.0, -80.0, -1.0, 0.0, 1.0, 80.0, 1e30], dtype)
+    a: Array = np.array([-1e30, -700.0, -80.0, -1.0, 0.0, 1.0, 80.0, 1e30], dtype)
     found = sigmoid(a)
     assert found.dtype == dtype
     with np.errstate(over="ignore", under="ignore"):
-        wanted = np.array([1 / (1 + np.exp(-np.longdouble(x))) for x in a]).astype(dtype)
+        wanted: Array = np.array([1 / (1 + np.exp(-np.longdouble(x))) for x in a]).astype(dtype)
     assert_close(found, wanted, "float64" if dtype is np.float64 else "float32")
-    assert found[4] == 0.5 and found[0] == 0 and found[-1] == 1
+    assert found[4] == 0.5
+    assert found[0] == 0
+    assert found[-1] == 1
     if dtype is np.float64:
         assert_close(found[1], np.exp(-700.0))  # 1 / (1 + exp(700)) would be as small, but is not lost here

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.cli.command import elman, settings
 
 
@@ -38,7 +37,9 @@ def recordings(count: int, steps: int = 8, columns: Sequence[str] = ("a", "b"), 
 def archive(count: int, dimensions: int, classes: str = "AB") -> str:
     """A `.ts` file of `count` cases of 6 steps."""
     generator = np.random.default_rng(dimensions)
-    head = f"@problemName made\n@timeStamps false\n@dimensions {dimensions}\n@classLabel true {' '.join(classes)}\n@data\n"
+    head = (
+        f"@problemName made\n@timeStamps false\n@dimensions {dimensions}\n@classLabel true {' '.join(classes)}\n@data\n"
+    )
     cases = []
     for i in range(count):
         features = generator.normal(i % 2, 0.5, (dimensions, 6))
@@ -87,10 +88,6 @@ FILES: dict[str, str | bytes] = {
     "latin.toml": 'task = "caf\xe9"\n'.encode("latin-1"),
     "not-a-run/thesis.tex": "ten years of work",
 }  # fmt: skip
-TEXT = dict(
-    data__path="text.txt", training__epochs=2, network__hidden_size=8, training__batch_size=4, training__steps=8,
-    generate__length=20,
-)  # fmt: skip
 RUNS: dict[str, tuple[str, ...]] = {
     "labels": ("train", "classify-file", *settings(
         data__path="long.csv", data__series="id", data__label="kind", training__epochs=2)),
@@ -101,7 +98,9 @@ RUNS: dict[str, tuple[str, ...]] = {
     "sine": ("train", "sine-online", *settings(training__epochs=1)),
     "months": ("forecast", "good.csv", "--time", "t", "--target", "y", "--horizon", "3", *settings(
         training__epochs=2, data__folds=1)),
-    "text": ("train", "text-file", *settings(**TEXT)),
+    "text": ("train", "text-file", *settings(
+        data__path="text.txt", training__epochs=2, network__hidden_size=8, training__batch_size=4, training__steps=8,
+        generate__length=20)),
 }  # fmt: skip
 
 
@@ -144,10 +143,17 @@ def _damage() -> None:
         "later-version": _of_a_later_version,
         "torn-checkpoint": lambda run: (run / "checkpoint" / "state.safetensors").write_bytes(b"\x80\x00"),
         "torn-metrics": lambda run: (run / "metrics.jsonl").write_text('oops\n{"epoch": 2}\n', encoding="utf-8"),
-        "started": lambda run: [shutil.rmtree(run / n) for n in ("model", "plots")] + [(run / "result.json").unlink()],
+        "started": _of_a_training_that_was_killed,
     }  # fmt: skip
     for name, spoil in spoils.items():
         spoil(Path(shutil.copytree("labels", name)))
+
+
+def _of_a_training_that_was_killed(run: Path) -> None:
+    for name in ("model", "plots"):
+        shutil.rmtree(run / name)
+    for name in ("result.json", "report.html"):
+        (run / name).unlink()
 
 
 def _of_a_later_version(run: Path) -> None:

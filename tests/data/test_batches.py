@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from elman.data import batches as batches_module
 from elman.data.batches import Batches, SequenceBatches, SharedEpochs, TextBatches
 from elman.data.windows import WindowsOf
-from elman.engines import Batch, Pieces
+from elman.engines import Batch
 from elman.errors import DataError, UsageError
 
 
@@ -31,7 +31,15 @@ def pieces_of(batches: Batches, number: int = 0) -> list[tuple[Batch, bool]]:
     carry=st.booleans(), shuffle=st.booleans(), number=st.integers(0, 3), ragged=st.booleans(), chunk=st.integers(1, 40),
 )  # fmt: skip
 def test_every_step_once_an_epoch_with_its_own_target(
-    count: int, steps: int, size: int, cut: int | None, carry: bool, shuffle: bool, number: int, ragged: bool, chunk: int
+    count: int,
+    steps: int,
+    size: int,
+    cut: int | None,
+    carry: bool,
+    shuffle: bool,
+    number: int,
+    ragged: bool,
+    chunk: int,
 ) -> None:
     x, y = numbered(count, steps)
     lengths = np.random.default_rng(count).integers(1, steps + 1, count) if ragged else None
@@ -45,7 +53,8 @@ def test_every_step_once_an_epoch_with_its_own_target(
     seen = []
     for batch, fresh in pieces:
         assert batch.inputs.shape == batch.targets.shape
-        assert batch.inputs.shape[0] <= size and batch.inputs.shape[1] <= (cut or steps)
+        assert batch.inputs.shape[0] <= size
+        assert batch.inputs.shape[1] <= (cut or steps)
         starts = batch.inputs[:, 0, 0] % steps == 0
         if cut is None or not carry:
             assert fresh
@@ -77,8 +86,11 @@ def test_ragged_batches_are_trimmed_to_their_longest() -> None:
     x, y = numbered(4, 6)
     batches = SequenceBatches(x, y, np.array([2, 3, 6, 6]), batch_size=2, shuffle=False)
     (first, _), (second, _) = pieces_of(batches)
-    assert first.inputs.shape == (2, 3, 1) and first.lengths is not None and first.lengths.tolist() == [2, 3]
-    assert second.inputs.shape == (2, 6, 1) and second.lengths is None
+    assert first.inputs.shape == (2, 3, 1)
+    assert first.lengths is not None
+    assert first.lengths.tolist() == [2, 3]
+    assert second.inputs.shape == (2, 6, 1)
+    assert second.lengths is None
 
 
 def test_a_sequence_that_has_ended_counts_no_more_steps_in_later_pieces() -> None:
@@ -147,14 +159,13 @@ def test_shared_epochs_go_on_where_the_last_one_stopped(updates: int, ragged: bo
         assert len(epoch) == updates
         found += epoch
     for (batch, fresh), (wanted, begins) in zip(found, passes, strict=False):
-        assert (batch.inputs == wanted.inputs).all() and fresh == begins
+        assert (batch.inputs == wanted.inputs).all()
+        assert fresh == begins
 
 
 def test_shared_epochs_need_an_update() -> None:
     with pytest.raises(UsageError, match="`updates_per_epoch` must be at least 1; got 0"):
         SharedEpochs(SequenceBatches(*numbered(1, 2)), 0)
-
-
 
 
 @given(size=st.integers(1, 5), steps=st.integers(1, 9), spare=st.integers(0, 60), fixed=st.booleans(),
@@ -170,7 +181,8 @@ def test_the_target_is_the_next_token(
     assert (pieces.targets == pieces.inputs + 1).all()
     assert (np.diff(pieces.inputs, axis=2) == 1).all()
     assert len(np.unique(pieces.inputs)) == pieces.inputs.size  # no token is read twice
-    assert pieces.inputs.min() >= 0 and pieces.targets.max() < count
+    assert pieces.inputs.min() >= 0
+    assert pieces.targets.max() < count
     assert 1 <= len(pieces) <= batches.updates
     left = count - pieces.inputs.size
     assert left <= size * steps + steps + size  # all is read but the offset and what does not fill another piece
@@ -211,7 +223,9 @@ def test_offsets_differ_between_epochs_and_reach_every_value(sampling: str) -> N
     assert offsets(False) == offsets(False) != offsets(False, seed=1)
     if sampling == "sequential":
         assert set(offsets(True)) == {0}
-        first = [int(next(iter(TextBatches(np.arange(500), batch_size=3, steps=7).epoch(e))).inputs.min()) for e in range(60)]
+        first = [
+            int(next(iter(TextBatches(np.arange(500), batch_size=3, steps=7).epoch(e))).inputs.min()) for e in range(60)
+        ]
         assert set(first) == set(range(8))  # 0 to T, both included
 
 
@@ -225,7 +239,9 @@ def test_random_order_differs_between_epochs() -> None:
 @pytest.mark.parametrize(("fixed", "needed"), [(True, 7), (False, 9)])
 def test_a_text_too_short(fixed: bool, needed: int) -> None:
     TextBatches(np.arange(needed), batch_size=3, steps=2, fixed_offset=fixed)
-    with pytest.raises(DataError, match=rf"the text has {needed - 1} tokens, fewer than the {needed} .* batches of 3 x 2"):
+    with pytest.raises(
+        DataError, match=rf"the text has {needed - 1} tokens, fewer than the {needed} .* batches of 3 x 2"
+    ):
         TextBatches(np.arange(needed - 1), batch_size=3, steps=2, fixed_offset=fixed)
 
 

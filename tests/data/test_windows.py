@@ -19,7 +19,9 @@ def series(steps: int, columns: int, start: float = 0.0) -> np.ndarray:
 def test_each_window_is_a_slice_and_a_view(steps: int, columns: int, size: int, stride: int) -> None:
     y = series(steps, columns)
     if size > steps:
-        with pytest.raises(DataError, match=f"the series has {steps} steps, fewer than the {size} that one window needs"):
+        with pytest.raises(
+            DataError, match=f"the series has {steps} steps, fewer than the {size} that one window needs"
+        ):
             windows(y, size, stride=stride)
         return
     found = windows(y, size, stride=stride)

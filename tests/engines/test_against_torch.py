@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from elman.engines import Batch, Gradients, Loss
-from elman.engines.dropout import dropout_mask
 from tests.closeness import assert_all_close, assert_close
 from tests.engines.cases import CELLS, LOSSES, TORCH_CELLS, Case, case, exists
 from tests.engines.torch_twin import Answer, layers, unrolled
+
+from elman.engines import Batch, Gradients, Loss
+from elman.engines.dropout import dropout_mask
 
 
 def assert_same_answer(found: Gradients, wanted: Answer) -> None:
@@ -64,7 +64,9 @@ def test_one_hot_tokens_are_dense_one_hot_vectors(engine_name: str, cell: str) -
     dense = case(cell, input_size=6, num_layers=2)
     by_token = given.engine(engine_name).gradients(given.batch, given.state)
     vectors = Batch(np.eye(6)[given.batch.inputs], given.batch.targets)
-    by_vector = Case(dense.network, given.loss, vectors, given.state).engine(engine_name).gradients(vectors, given.state)
+    by_vector = (
+        Case(dense.network, given.loss, vectors, given.state).engine(engine_name).gradients(vectors, given.state)
+    )
     assert_close(by_token.outputs, by_vector.outputs)
     assert_all_close(by_token.parameters, by_vector.parameters)
 
@@ -138,7 +140,9 @@ def test_every_cell_step_by_step(engine_name: str, cell: str, head: str, lengths
     assert_same_answer(found, unrolled(given.network, given.loss, given.batch, given.state))
 
 
-@pytest.mark.parametrize(("n", "t", "d", "h"), [(1, 1, 1, 1), (7, 1, 1, 63), (1, 100, 7, 1), (63, 7, 100, 7), (7, 63, 1, 100)])
+@pytest.mark.parametrize(
+    ("n", "t", "d", "h"), [(1, 1, 1, 1), (7, 1, 1, 63), (1, 100, 7, 1), (63, 7, 100, 7), (7, 63, 1, 100)]
+)
 @pytest.mark.parametrize("cell", TORCH_CELLS)
 def test_odd_sizes(engine_name: str, cell: str, n: int, t: int, d: int, h: int) -> None:
     given = case(cell, Loss(kind="mse"), n=n, t=t, input_size=d, hidden_size=h, lengths=n > 1)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-from elman.engines import Batch
 from tests.closeness import assert_close, assert_slope
 from tests.engines.cases import CELLS, LOSSES, Case, case
+
+from elman.engines import Batch
 
 Array = NDArray[Any]
 
@@ -36,18 +38,19 @@ def loss_at(given: Case, engine_name: str, inputs: Array | None = None) -> float
 
 def assert_gradients(given: Case, engine_name: str) -> None:
     """Slopes of the loss in every parameter, in the inputs and in every array of the first state."""
+
+    def in_parameter(name: str, p: Array) -> float:
+        return loss_at(given.with_parameter(name, p), engine_name)
+
+    def in_state(row: int, s: Array) -> float:
+        state = (*given.state[:row], s, *given.state[row + 1 :])
+        return loss_at(replace(given, state=state), engine_name)
+
     found = given.engine(engine_name, seed=5).gradients(given.batch, given.state)
     for name, gradient in found.parameters.items():
-        assert_slope(
-            lambda p, name=name: loss_at(given.with_parameter(name, p), engine_name),
-            given.network.parameters[name], gradient,
-        )  # fmt: skip
+        assert_slope(partial(in_parameter, name), given.network.parameters[name], gradient)
     for row, gradient in enumerate(found.initial_state):
-        def in_state(s: Array, row: int = row) -> float:
-            state = (*given.state[:row], s, *given.state[row + 1 :])
-            return loss_at(replace(given, state=state), engine_name)
-
-        assert_slope(in_state, given.state[row], gradient)
+        assert_slope(partial(in_state, row), given.state[row], gradient)
     if found.inputs is not None:
         assert_slope(lambda x: loss_at(given, engine_name, x), given.batch.inputs, found.inputs)
 
@@ -77,9 +80,7 @@ def test_truncation(engine_name: str, cell: str, backprop_steps: int) -> None:
     found = engine.gradients(given.batch, given.state)
     steps = given.batch.inputs.shape[1]
     cuts = sorted({0, steps, *range(steps, 0, -backprop_steps)})
-    pieces = [
-        Batch(given.batch.inputs[:, a:b], given.batch.targets[:, a:b]) for a, b in zip(cuts, cuts[1:], strict=False)
-    ]
+    pieces = [Batch(given.batch.inputs[:, a:b], given.batch.targets[:, a:b]) for a, b in itertools.pairwise(cuts)]
     starts = [given.state]
     for piece in pieces:
         starts.append(engine.forward(piece.inputs, starts[-1])[1])
@@ -88,10 +89,13 @@ def test_truncation(engine_name: str, cell: str, backprop_steps: int) -> None:
         fresh = changed.engine(engine_name)
         return sum(fresh.evaluate(p, s).loss for p, s in zip(pieces, starts, strict=False))
 
+    def changed_loss(name: str, p: Array) -> float:
+        return pieces_loss(given.with_parameter(name, p))
+
     assert_close(pieces_loss(given), found.loss)
     for name, gradient in found.parameters.items():
         value = given.network.parameters[name]
-        assert_slope(lambda p, name=name: pieces_loss(given.with_parameter(name, p)), value, gradient)
+        assert_slope(partial(changed_loss, name), value, gradient)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -100,7 +104,8 @@ def test_gradients_add_up_over_the_batch(engine_name: str, cell: str) -> None:
     given = case(cell, LOSSES["half_mse sum"], lengths=True, num_layers=2, bidirectional=True)
     engine = given.engine(engine_name)
     whole = engine.gradients(given.batch, given.state)
-    assert given.batch.lengths is not None and whole.inputs is not None
+    assert given.batch.lengths is not None
+    assert whole.inputs is not None
     total = {name: np.zeros_like(g) for name, g in whole.parameters.items()}
     for i, length in enumerate(given.batch.lengths):
         one = Batch(given.batch.inputs[i : i + 1, :length], given.batch.targets[i : i + 1, :length])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.closeness import assert_same_bits
 
 from elman.engines.dropout import dropout_mask, mix
-from tests.closeness import assert_same_bits
 
 MASK_64 = (1 << 64) - 1
 
@@ -21,7 +21,13 @@ def splitmix(z: int) -> int:
 def test_mix_is_splitmix64() -> None:
     """The first outputs for seed 1234567 that the generator's authors publish."""
     gamma = 0x9E3779B97F4A7C15
-    published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821]
+    published = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
     seeds = np.array([(1234567 + k * gamma) & MASK_64 for k in range(1, 6)], dtype=np.uint64)
     assert mix(seeds).tolist() == published
     assert [splitmix(int(s)) for s in seeds] == published
@@ -58,7 +64,9 @@ def test_keep_rate_and_scale(dropout: float) -> None:
     mask = dropout_mask(3, 5, 1, (20, 50, 100), dropout)
     keep = 1 - dropout
     assert set(np.unique(mask)) <= {0.0, 1 / keep}
-    assert abs((mask > 0).mean() - keep) <= 5 * np.sqrt(keep * dropout / mask.size)  # 5 standard errors, the seed is fixed
+    assert abs((mask > 0).mean() - keep) <= 5 * np.sqrt(
+        keep * dropout / mask.size
+    )  # 5 standard errors, the seed is fixed
     assert abs(mask.mean() - 1) <= 5 * np.sqrt(dropout / keep / mask.size)
 
 

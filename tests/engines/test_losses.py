@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
-from elman.engines import Batch, Loss
-from elman.engines.losses import evaluate_loss, gaussian_moments
 from tests.closeness import assert_close, assert_same_bits
 from tests.engines.cases import LOSSES, case
 from tests.engines.torch_twin import torch_loss
+
+from elman.engines import Batch, Loss
+from elman.engines.losses import evaluate_loss, gaussian_moments
 
 RNG = np.random.default_rng(4)
 COUNTED = np.array([[True, True, False], [True, False, False], [True, True, True], [False, False, False]])
@@ -102,7 +102,9 @@ def test_gaussian_moments_are_positive_and_softplus() -> None:
 
 def test_float32_outputs_keep_their_type_and_are_summed_in_float64() -> None:
     outputs = np.full((1, 200_000, 1), 0.1, np.float32)
-    found = evaluate_loss(Loss(kind="mse", reduction="sum"), outputs, np.zeros_like(outputs), np.ones((1, 200_000), bool))
+    found = evaluate_loss(
+        Loss(kind="mse", reduction="sum"), outputs, np.zeros_like(outputs), np.ones((1, 200_000), bool)
+    )
     assert found.gradient.dtype == np.float32
     assert_close(found.value, 200_000 * float(np.float32(0.1) * np.float32(0.1)))
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.closeness import assert_all_close, assert_all_same_bits, assert_close
+from tests.engines.cases import LOSSES, Case, case
 from torch import Tensor, optim
 
 from elman.engines import Optimiser
 from elman.engines.optimisers import clip
-from tests.closeness import assert_all_close, assert_all_same_bits, assert_close
-from tests.engines.cases import LOSSES, Case, case
 
 Make = Callable[[Iterable[Tensor]], optim.Optimizer]
 

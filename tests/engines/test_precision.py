@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
-from elman.engines import Loss, Optimiser
 from tests.closeness import assert_no_worse
 from tests.engines.cases import LOSSES, TORCH_CELLS, Case, case
 from tests.engines.torch_twin import layers
+
+from elman.engines import Loss, Optimiser
 
 
 def rounded(given: Case) -> Case:
@@ -38,12 +38,15 @@ def test_outputs_states_and_gradients(engine_name: str, cell: str, bidirectional
     for a, b, c in zip((*ours.state, *ours.initial_state), (*theirs.state, *theirs.initial_state),
                        (*exact.state, *exact.initial_state), strict=True):  # fmt: skip
         assert_no_worse(a, b, c)
-    assert ours.inputs is not None and theirs.inputs is not None and exact.inputs is not None
+    assert ours.inputs is not None
+    assert theirs.inputs is not None
+    assert exact.inputs is not None
     assert_no_worse(ours.inputs, theirs.inputs, exact.inputs)
     for kind in ("weight", "bias"):
         sizes = {name: np.float32(np.abs(g).max()) for name, g in exact.parameters.items() if kind in name}
         sides = (side.parameters for side in (ours, theirs, exact))
-        assert_no_worse(*(np.concatenate([(side[n] / sizes[n]).ravel() for n in sizes]) for side in sides))
+        a, b, c = (np.concatenate([(side[n] / sizes[n]).ravel() for n in sizes]) for side in sides)
+        assert_no_worse(a, b, c)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -54,7 +57,8 @@ def test_every_loss_in_float32(engine_name: str, name: str) -> None:
     single = given.engine(engine_name, dtype="float32").gradients(given.batch, given.state)
     assert abs(single.loss - exact.loss) <= 1e-6 * abs(exact.loss) + 1e-7
     for gradient in (*single.parameters.values(), *single.initial_state, *single.state, single.outputs, single.inputs):
-        assert gradient is not None and gradient.dtype == np.float32
+        assert gradient is not None
+        assert gradient.dtype == np.float32
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "rmsprop"])

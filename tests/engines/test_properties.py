@@ -5,6 +5,7 @@ Shapes: N sequences, T steps. Networks are drawn by Hypothesis from all cells an
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-
-from elman.engines import ENGINES, Batch, Optimiser, Pieces
 from tests.closeness import assert_all_same_bits, assert_close, assert_same_bits
 from tests.engines.cases import CELLS, LOSSES, Case, case, exists
+
+from elman.engines import ENGINES, Batch, Optimiser, Pieces
 
 Array = NDArray[Any]
 
 
 @st.composite
-def cases(draw: st.DrawFn, **fixed: Any) -> Case:
+def cases(draw: st.DrawFn, /, **fixed: Any) -> Case:
     options = {
         "num_layers": draw(st.integers(1, 3)),
         "bidirectional": draw(st.booleans()),
@@ -85,7 +86,7 @@ def test_one_long_sequence_is_its_pieces_with_carried_state(given: Case, name: s
     cuts = sorted({0, steps, *data.draw(st.lists(st.integers(1, max(1, steps - 1)), max_size=4))})
     outputs, final = engine.forward(given.batch.inputs, given.state)
     state = given.state
-    for a, b in zip(cuts, cuts[1:], strict=False):
+    for a, b in itertools.pairwise(cuts):
         part, state = engine.forward(given.batch.inputs[:, a:b], state)
         assert_close(part, outputs[:, a:b], "float64 rounding")
     for ours, theirs in zip(state, final, strict=True):
@@ -206,8 +207,13 @@ def test_train_steps_is_train_step_after_train_step(engine_name: str, dtype: str
     """Many pieces in one call are the same pieces one by one, to the bit: losses, norms, state and parameters."""
     parts = [case(cell, LOSSES["cross_entropy"], seed=s, lengths=True) for s in range(5)]
     fresh = np.array([True, False, False, True, False]) if carry else np.ones(5, bool)
-    options: dict[str, Any] = {"dtype": dtype, "optimiser": Optimiser(learning_rate=0.05, clip_norm=1.0), "backprop_steps": 4}
-    pieces = Pieces(*(np.stack([getattr(p.batch, f) for p in parts]) for f in Batch._fields), fresh)
+    options: dict[str, Any] = {
+        "dtype": dtype,
+        "optimiser": Optimiser(learning_rate=0.05, clip_norm=1.0),
+        "backprop_steps": 4,
+    }
+    inputs, targets, lengths = (np.stack([getattr(p.batch, f) for p in parts]) for f in Batch._fields)
+    pieces = Pieces(inputs, targets, lengths, fresh)
     together, alone = parts[0].engine(engine_name, **options), parts[0].engine(engine_name, **options)
     found = together.train_steps(pieces, parts[0].state)
     state: Any = parts[0].state
@@ -216,7 +222,8 @@ def test_train_steps_is_train_step_after_train_step(engine_name: str, dtype: str
         state = one.state
         for field in ("losses", "weights", "gradient_norms", "correct", "scored"):
             assert_same_bits(getattr(found, field)[index : index + 1], getattr(one, field))
-    assert found.losses.dtype == np.float64 and found.finite
+    assert found.losses.dtype == np.float64
+    assert found.finite
     assert together.updates == alone.updates == 5
     assert_all_same_bits(together.parameters(), alone.parameters())
     for ours, theirs in zip(found.state, state, strict=True):
@@ -251,7 +258,8 @@ def test_training_stops_before_the_update_that_is_not_finite(engine_name: str, w
     assert len(found.losses) == len(found.gradient_norms) == 2
     assert not found.finite
     assert np.isfinite(found.losses).tolist() == [True, what == "gradient"]
-    assert np.isfinite(found.gradient_norms[0]) and not np.isfinite(found.gradient_norms[1])
+    assert np.isfinite(found.gradient_norms[0])
+    assert not np.isfinite(found.gradient_norms[1])
     assert engine.updates == 1
     one = given.engine(engine_name, optimiser=Optimiser(kind="sgd", learning_rate=0.01))
     one.train_step(given.batch)

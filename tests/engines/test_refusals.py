@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from tests.engines.cases import case, network
 
 from elman.engines import ENGINES, Batch, Engine, Loss, Optimiser, Pieces, make_engine
 from elman.errors import UsageError
 from elman.network import Network
-from tests.engines.cases import case, network
 
 X = np.zeros((4, 7, 3))
 Y = np.zeros((4, 7, 2))
@@ -19,7 +19,11 @@ H = np.zeros((1, 4, 5))
 
 INPUTS: dict[str, tuple[str, Callable[[Engine], Any], str]] = {
     "two axes": ("dense", lambda e: e.forward(X[0]), r"`inputs` must have shape \(N, T, 3\); got \(7, 3\)$"),
-    "other features": ("dense", lambda e: e.forward(X[..., :2]), r"`inputs` must have shape \(N, T, 3\); got \(4, 7, 2\)$"),
+    "other features": (
+        "dense",
+        lambda e: e.forward(X[..., :2]),
+        r"`inputs` must have shape \(N, T, 3\); got \(4, 7, 2\)$",
+    ),
     "features first": (
         "dense",
         lambda e: e.forward(X.transpose(0, 2, 1)),
@@ -35,21 +39,29 @@ INPUTS: dict[str, tuple[str, Callable[[Engine], Any], str]] = {
     "dense for tokens": ("embedding", lambda e: e.forward(X.astype(int)), r"`inputs` must be .* got shape \(4, 7, 3\)"),
     "token too large": ("one_hot", lambda e: e.forward(np.array([[0, 6]])), "tokens from 0 to 5; got 0 to 6"),
     "token below zero": ("embedding", lambda e: e.forward(np.array([[-1, 2]])), "tokens from 0 to 5; got -1 to 2"),
-    "bare state": ("dense", lambda e: e.forward(X, H), r"`state` must be a tuple \(h,\) .* got \(1, 4, 5\)"),
+    "bare state": ("dense", lambda e: e.forward(X, cast(Any, H)), r"`state` must be a tuple \(h,\) .* got \(1, 4, 5\)"),
     "state of another batch": (
         "dense",
         lambda e: e.forward(X, (H[:, :3],)),
         r"\(L \* directions, N, H\) = \(1, 4, 5\); got \(\(1, 3, 5\),\)",
     ),
     "two states": ("dense", lambda e: e.forward(X, (H, H)), r"got \(\(1, 4, 5\), \(1, 4, 5\)\)"),
-    "lengths too few": ("dense", lambda e: e.forward(X, None, np.ones(3, int)), r"`lengths` must be \(4,\) whole .* \(3,\)"),
+    "lengths too few": (
+        "dense",
+        lambda e: e.forward(X, None, np.ones(3, int)),
+        r"`lengths` must be \(4,\) whole .* \(3,\)",
+    ),
     "lengths of floats": ("dense", lambda e: e.forward(X, None, np.ones(4)), "`lengths` must be .* dtype float64"),
     "lengths too long": (
         "dense",
         lambda e: e.forward(X, None, np.array([1, 2, 3, 8])),
         "`lengths` must lie from 0 to T = 7; got 1 to 8",
     ),
-    "lengths below zero": ("dense", lambda e: e.forward(X, None, np.array([-1, 2, 3, 7])), "from 0 to T = 7; got -1 to 7"),
+    "lengths below zero": (
+        "dense",
+        lambda e: e.forward(X, None, np.array([-1, 2, 3, 7])),
+        "from 0 to T = 7; got -1 to 7",
+    ),
     "targets of another shape": (
         "dense",
         lambda e: e.gradients(Batch(X, Y[:, :, :1])),
@@ -79,7 +91,7 @@ INPUTS: dict[str, tuple[str, Callable[[Engine], Any], str]] = {
 @pytest.mark.parametrize("name", INPUTS)
 def test_what_goes_in(engine_name: str, name: str) -> None:
     inputs, action, match = INPUTS[name]
-    sizes = {} if inputs == "dense" else {"input_size": 6}
+    sizes: dict[str, Any] = {} if inputs == "dense" else {"input_size": 6}
     engine = case("gru", inputs=inputs, **sizes).engine(engine_name, optimiser=Optimiser())
     before = engine.parameters()
     with pytest.raises(UsageError, match=match):
@@ -146,7 +158,7 @@ def test_optimisers(engine_name: str, options: dict[str, Any], match: str) -> No
 
 
 def test_engines(engine_name: str) -> None:
-    with pytest.raises(UsageError, match="`engine` must be one of auto, reference.*; got 'refrence'"):
+    with pytest.raises(UsageError, match=r"`engine` must be one of auto, reference.*; got 'refrence'"):
         make_engine("refrence", network("gru"))
     bare = Network(input_size=1, hidden_size=2, output_size=1)
     with pytest.raises(UsageError, match=r"`network` has no parameters yet; call `network.initialise\(seed\)`"):
@@ -167,8 +179,10 @@ def test_pieces_count_their_tokens_and_are_cut_as_views() -> None:
     assert Pieces(inputs, np.zeros((5, 4)), None, fresh).tokens == 5 * 4 * 7
     assert pieces.tokens == int((np.arange(20) % 8).sum())
     part = pieces.part(1, 3)
-    assert len(part) == 2 and part.fresh.tolist() == [False, False]
+    assert len(part) == 2
+    assert part.fresh.tolist() == [False, False]
     assert np.shares_memory(part.inputs, inputs)
-    assert part.lengths is not None and part[1].lengths is not None
+    assert part.lengths is not None
+    assert part[1].lengths is not None
     assert part[1].lengths.tolist() == [0, 1, 2, 3]
     assert len(pieces.part(3, 99)) == 2

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tests.engines.cases import State
 from torch import Tensor, nn
 from torch.nn import functional
 
 from elman.engines import Batch, Loss
 from elman.network import Network
-from tests.engines.cases import State
 
 Array = NDArray[Any]
 

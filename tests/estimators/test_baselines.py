@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from tests.closeness import assert_close
 
 from elman.estimators.baselines import baseline_forecasts, drift, forecast_errors, naive, seasonal_naive
-from tests.closeness import assert_close
 
 Y = np.array([[1.0, 10.0], [2.0, 30.0], [4.0, 20.0], [7.0, 70.0]])
 

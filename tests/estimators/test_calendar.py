@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from elman.estimators.calendar import calendar_features
-from elman.data.times import Frequency
 from tests.closeness import assert_close
+
+from elman.data.times import Frequency
+from elman.estimators.calendar import calendar_features
 
 
 def times(*texts: str) -> np.ndarray:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from elman.errors import DataError, UsageError
-from elman.estimators import SequenceClassifier
-from elman.estimators.estimator import held_out
 from tests.closeness import assert_close, assert_same_bits
 from tests.estimators.subjects import LABELS, X, classifier
+
+from elman.errors import DataError, RunError, UsageError
+from elman.estimators import SequenceClassifier, Watch
+from elman.estimators.estimator import held_out
 
 CODES = (LABELS == "up").astype(int)
 
@@ -33,8 +33,11 @@ def test_it_learns(fitted: SequenceClassifier) -> None:
 
 def test_probabilities_are_the_softmax_of_the_networks_outputs(fitted: SequenceClassifier) -> None:
     p = fitted.predict_proba(X)
-    assert p.shape == (16, 2) and p.dtype == np.float64
+    assert p.shape == (16, 2)
+    assert p.dtype == np.float64
     assert_close(p.sum(axis=1), np.ones(16))
+    assert fitted._scaler.shift is not None
+    assert fitted._scaler.scale is not None
     scaled = (X - fitted._scaler.shift) / fitted._scaler.scale
     logits = fitted._engine.forward(scaled)[0].astype(np.float64)
     assert_close(p, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
@@ -47,14 +50,18 @@ def test_confusion(fitted: SequenceClassifier) -> None:
     said = fitted.predict(X)
     for row, true in enumerate(["down", "up"]):
         for column, taken in enumerate(["down", "up"]):
-            assert found[row, column] == ((LABELS == true) & (said == taken)).sum()
+            assert found[row, column] == ((true == LABELS) & (said == taken)).sum()
     assert np.trace(found) / found.sum() == fitted.score(X, LABELS)
 
 
 @pytest.mark.parametrize(
-    "names", [("down", "up"), (False, True), (-3, 7), (np.int8(1), np.int8(2)), (1.0, 2.0)], ids=lambda n: type(n[0]).__name__
+    "names",
+    [("down", "up"), (False, True), (-3, 7), (np.int8(1), np.int8(2)), (1.0, 2.0)],
+    ids=lambda n: type(n[0]).__name__,
 )
-def test_labels_of_any_kind_come_back_as_they_are(tmp_path: Path, names: tuple[Any, Any], fitted: SequenceClassifier) -> None:
+def test_labels_of_any_kind_come_back_as_they_are(
+    tmp_path: Path, names: tuple[Any, Any], fitted: SequenceClassifier
+) -> None:
     labels = np.array(names)[CODES]
     model = classifier(epochs=20).fit(X, labels)
     assert model.classes_.tolist() == list(names)
@@ -101,7 +108,9 @@ def test_class_weights_pull_towards_a_class() -> None:
     labels = np.array(["rare"] * 10 + ["common"] * 50)
 
     def rare(weight: Any) -> float:
-        model = classifier(class_weight=weight, epochs=15, patience=None, validation=0.0, hidden_size=2).fit(noise, labels)
+        model = classifier(class_weight=weight, epochs=15, patience=None, validation=0.0, hidden_size=2).fit(
+            noise, labels
+        )
         return float(model.predict_proba(noise)[:, 1].mean())
 
     assert rare({"rare": 50.0}) > rare("balanced") + 0.1 > rare(None) + 0.2
@@ -127,7 +136,8 @@ def test_the_part_set_aside_has_every_class_and_scales_nothing() -> None:
     huge = X.copy()
     huge[watched] *= 1000
     model = classifier().fit(huge, LABELS)
-    assert model._scaler.shift is not None and model._scaler.scale is not None
+    assert model._scaler.shift is not None
+    assert model._scaler.scale is not None
     assert_close(model._scaler.shift, huge[rest].reshape(-1, 2).mean(axis=0))
     assert_close(model._scaler.scale, huge[rest].reshape(-1, 2).std(axis=0))
 
@@ -137,6 +147,21 @@ def test_validation_data_of_ones_own() -> None:
     assert_close(model.final_record()["valid_accuracy"], model.score(X[12:], LABELS[12:]))
     with pytest.raises(DataError, match="`y` holds the label 'sideways'"):
         classifier().fit(X, LABELS, valid=(X[:1], ["sideways"]))
+
+
+def test_resuming_sees_lengths_and_what_is_watched(tmp_path: Path) -> None:
+    """Zeros that are padding are not zeros that were measured; other sequences to watch are another training."""
+    padded = X.copy()
+    padded[0, 4:] = 0
+    ragged = [padded[0, :4], *padded[1:]]
+    plain = classifier(validation=0.0, patience=None)
+    plain.fit(padded, LABELS, watch=Watch(checkpoint=tmp_path / "one"))
+    with pytest.raises(RunError, match="other data or other settings"):
+        plain.clone().fit(ragged, LABELS, watch=Watch(checkpoint=tmp_path / "one", resume=True))
+    watching = classifier(validation=0.0)
+    watching.fit(X, LABELS, valid=(X, LABELS), watch=Watch(checkpoint=tmp_path / "two"))
+    with pytest.raises(RunError, match="other data or other settings"):
+        watching.clone().fit(X, LABELS, valid=(X + 1, LABELS), watch=Watch(checkpoint=tmp_path / "two", resume=True))
 
 
 def test_a_stream_says_at_each_step_what_predict_says_of_what_it_has_seen(fitted: SequenceClassifier) -> None:
@@ -165,9 +190,13 @@ def test_data_that_cannot_be_used(x: Any, y: Any, error: type[Exception], match:
 
 
 def test_asking_with_other_features_names_the_layout(fitted: SequenceClassifier) -> None:
-    with pytest.raises(DataError, match=r'`X` must have shape \(N, T, 2\), as in `fit`; .* \(16, 2, 6\).*pass `layout="nct"`'):
+    with pytest.raises(
+        DataError, match=r'`X` must have shape \(N, T, 2\), as in `fit`; .* \(16, 2, 6\).*pass `layout="nct"`'
+    ):
         fitted.predict(X.transpose(0, 2, 1))
-    with pytest.raises(DataError, match=r"`X` must have shape \(N, T, 2\), as in `fit`; got \(N, T, D\) = \(16, 6, 1\)"):
+    with pytest.raises(
+        DataError, match=r"`X` must have shape \(N, T, 2\), as in `fit`; got \(N, T, D\) = \(16, 6, 1\)"
+    ):
         fitted.predict(X[..., :1])
     with pytest.raises(DataError, match="`X` holds 16 sequences and `y` 3 labels"):
         fitted.score(X, LABELS[:3])

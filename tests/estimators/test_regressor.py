@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.closeness import assert_close, assert_same_bits
+from tests.estimators.subjects import TARGETS, X, regressor
 
 from elman.errors import DataError, UsageError
 from elman.estimators import SequenceRegressor
-from tests.closeness import assert_close, assert_same_bits
-from tests.estimators.subjects import TARGETS, X, regressor
 
 TOTALS = TARGETS[:, -1]
 SINE = np.sin(np.linspace(0, 30, 200))
@@ -65,7 +65,8 @@ def test_sequences_of_unequal_length(output: str) -> None:
     assert model.score(RAGGED, targets) > 0.95
     together = model.predict(RAGGED)
     if output == "every":
-        assert isinstance(together, list) and [len(rows) for rows in together] == [len(x) for x in RAGGED]
+        assert isinstance(together, list)
+        assert [len(rows) for rows in together] == [len(x) for x in RAGGED]
     for x, rows in zip(RAGGED, together, strict=True):
         assert_close(model.predict([x])[0], rows)
 
@@ -127,7 +128,11 @@ def test_score_first() -> None:
 
 @pytest.mark.parametrize("output", ["every", "last"])
 def test_a_stream_is_predict_in_original_units(output: str, fitted: SequenceRegressor) -> None:
-    model = fitted if output == "every" else regressor(output="last", steps=None, bias=False, head_bias=False).fit(X, TOTALS)
+    model = (
+        fitted
+        if output == "every"
+        else regressor(output="last", steps=None, bias=False, head_bias=False).fit(X, TOTALS)
+    )
     stepped = model.stream(16).step_many(X)
     if output == "every":
         assert_close(stepped, model.predict(X))
@@ -136,7 +141,7 @@ def test_a_stream_is_predict_in_original_units(output: str, fitted: SequenceRegr
         assert_close(stepped[:, t], wanted[:, -1] if output == "every" else wanted)
     one = model.stream()
     assert_close(np.stack([one.step(x) for x in X[0]]), stepped[0])
-    with pytest.raises(UsageError, match="`stream` .*bidirectional"):
+    with pytest.raises(UsageError, match=r"`stream` .*bidirectional"):
         regressor(bidirectional=True).fit(X, TARGETS).stream()
 
 
@@ -146,7 +151,7 @@ def test_a_stream_is_predict_in_original_units(output: str, fitted: SequenceRegr
         ({}, X, TARGETS[:3], DataError, "`X` holds 16 sequences and `y` 3; they must be as many"),
         ({}, X, TARGETS[:, :4], DataError, r"sequence 0 \(from 0\) has 6 steps in `X` and 4 in `y`; .*output='last'"),
         ({}, RAGGED, RAGGED_TARGETS[::-1], DataError, r"sequence 0 \(from 0\) has 2 steps in `X` and 2|has . steps in `X`"),
-        ({"output": "last", "steps": None}, X, TARGETS, DataError, r"`y` must have shape \(N, O\) with output='last'; got \(16, 6, 1\)"),
+        ({"output": "last", "steps": None}, X, TARGETS, DataError, r"`y` must have shape \(N, O\) with output='last'; got"),
         ({}, X, TARGETS * np.inf, DataError, "`y` must be finite"),
         ({}, X[:1, :2], TARGETS[:1, :2], DataError, "at least one sequence, step"),
         ({"validation": 0.01}, X, TARGETS, DataError, "`validation` = 0.01 of 16 sequences leaves none to watch"),
@@ -164,5 +169,3 @@ def test_what_is_refused(options: dict[str, Any], x: Any, y: Any, error: type[Ex
 def test_asking_with_other_features(fitted: SequenceRegressor) -> None:
     with pytest.raises(DataError, match=r"`X` must have shape \(N, T, 2\), as in `fit`"):
         fitted.predict(X[..., :1])
-
-

@@ -13,9 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.training.plans import carried, lasting
+
 from elman.errors import InterruptedTraining
 from elman.training import loop, train
-from tests.training.plans import carried, lasting
 
 
 class Slow:

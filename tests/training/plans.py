@@ -19,9 +19,7 @@ VOLATILE = ("seconds", "tokens_per_second")
 class Plan:
     """An engine, its batches and how to train, made anew at each call of `make`."""
 
-    def __init__(
-        self, engine: Engine, batches: Batches, valid: Batches | None, training: Training
-    ) -> None:
+    def __init__(self, engine: Engine, batches: Batches, valid: Batches | None, training: Training) -> None:
         self.engine, self.batches, self.valid, self.training = engine, batches, valid, training
 
 

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
-
-from elman.errors import RunError
-from elman.training import Training, checkpoint, fingerprint, loop, train
-from elman.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 from tests.closeness import assert_all_same_bits, assert_same_bits
 from tests.training.plans import PLANS, Plan, carried, lasting
+
+from elman.errors import RunError
+from elman.training import Training, fingerprint, loop, train
+from elman.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
 
 
 class Stop(Exception):
@@ -59,9 +59,7 @@ class Ending:
 
 
 def finish(plan: Plan, folder: Path | None = None, **options: Any) -> Ending:
-    done = train(
-        plan.engine, plan.batches, plan.training, valid=plan.valid, checkpoint=folder, mark="mark", **options
-    )
+    done = train(plan.engine, plan.batches, plan.training, valid=plan.valid, checkpoint=folder, mark="mark", **options)
     return Ending(plan, done)
 
 
@@ -80,7 +78,7 @@ def test_stopped_after_any_number_of_calls(
     engine_name: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "QUANTUM", 0.0)  # an engine call a piece
-    monkeypatch.setattr(checkpoint.os, "fsync", lambda handle: None)  # hundreds of checkpoints; no power is cut here
+    monkeypatch.setattr(os, "fsync", lambda handle: None)  # hundreds of checkpoints; no power is cut here
     wanted = finish(PLANS[name](engine_name))
     calls = wanted.updates + len(wanted.done.history)
     assert calls > 12
@@ -139,7 +137,9 @@ def test_without_resume_training_starts_anew(engine_name: str, tmp_path: Path) -
     assert_same_ending(nothing, first)
 
 
-def test_a_checkpoint_is_written_as_often_as_asked(engine_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_is_written_as_often_as_asked(
+    engine_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "QUANTUM", 0.0)
     saved = []
     monkeypatch.setattr(loop, "save_checkpoint", lambda *a: saved.append(a))
@@ -173,7 +173,9 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
 def test_no_state_stays_no_state(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, Progress(parameters={"a": np.ones(1)}), "mark")
     found = load_checkpoint(tmp_path, "mark")
-    assert found is not None and found.state is None and found.best == {}
+    assert found is not None
+    assert found.state is None
+    assert found.best == {}
 
 
 def test_another_training_is_refused(tmp_path: Path) -> None:
@@ -217,7 +219,7 @@ def test_garbage_is_a_run_error_or_harmless(tmp_path_factory: pytest.TempPathFac
     try:
         load_checkpoint(folder, "mark")  # numbers may have changed, which no header can tell
     except RunError as error:
-        assert str(folder) in str(error)
+        assert str(folder) in str(error)  # noqa: PT017 - an error is allowed here, not asked for
 
 
 HEADERS: dict[str, Any] = {
@@ -241,7 +243,10 @@ def test_a_header_that_is_not_whole(tmp_path: Path, name: str) -> None:
 
 
 def test_a_foreign_array(tmp_path: Path) -> None:
-    counters = {name: getattr(PROGRESS, name) for name in ("epoch", "piece", "sums", "history", "updates", "seconds", "finished")}
+    counters = {
+        name: getattr(PROGRESS, name)
+        for name in ("epoch", "piece", "sums", "history", "updates", "seconds", "finished")
+    }
     header = json.dumps({"format": 1, "fingerprint": "mark", **counters})
     save_file({"bogus": np.ones(1)}, tmp_path / FILE, {"elman": header})
     with pytest.raises(RunError, match=FILE):
@@ -250,7 +255,7 @@ def test_a_foreign_array(tmp_path: Path) -> None:
 
 def test_a_file_that_no_checkpoint_can_lie_under(engine_name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunError, match="cannot write the checkpoint to .*file.*; the one before it is untouched"):
+    with pytest.raises(RunError, match=r"cannot write the checkpoint to .*file.*; the one before it is untouched"):
         finish(carried(engine_name), tmp_path / "file" / "checkpoint")
     assert (tmp_path / "file").read_text() == "in the way"
 
@@ -265,8 +270,8 @@ def test_a_folder_that_becomes_read_only_keeps_its_checkpoint(
     def refuse(*arguments: Any) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(checkpoint.os, call, refuse)
-    with pytest.raises(RunError, match="Read-only file system; the one before it is untouched. Free space or make"):
+    monkeypatch.setattr(os, call, refuse)
+    with pytest.raises(RunError, match=r"Read-only file system; the one before it is untouched. Free space or make"):
         save_checkpoint(tmp_path, Progress(epoch=9, parameters={"a": np.ones(3)}), "mark")
     assert (tmp_path / FILE).read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == [FILE]
@@ -287,7 +292,10 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, PROGRESS, "mark")
     before = (tmp_path / FILE).read_bytes()
     large = Progress(parameters={"a": np.ones(100_000)})
-    with full_disk(50_000), pytest.raises(RunError, match="cannot write the checkpoint to .*the one before it is untouched"):
+    with (
+        full_disk(50_000),
+        pytest.raises(RunError, match=r"cannot write the checkpoint to .*the one before it is untouched"),
+    ):
         save_checkpoint(tmp_path, large, "mark")
     assert (tmp_path / FILE).read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == [FILE]

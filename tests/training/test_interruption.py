@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.training.long_training import digest
+from tests.training.plans import carried
 
 from elman.errors import InterruptedTraining
 from elman.training import train
 from elman.training.checkpoint import FILE, load_checkpoint
 from elman.training.interruption import Interruption
-from tests.training.long_training import digest
-from tests.training.plans import carried
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -54,7 +54,9 @@ def test_killed_at_random_moments_and_resumed(engine_name: str, tmp_path: Path) 
         process.communicate()
         assert process.returncode == -signal.SIGKILL, "the training was over before it was killed; let it sleep longer"
         found = load_checkpoint(tmp_path, "kill")
-        assert found is not None and found.updates >= stood and not found.finished
+        assert found is not None
+        assert found.updates >= stood
+        assert not found.finished
         stood = found.updates
     assert stood > 0
     process = start(tmp_path, engine_name, 0.0)
@@ -72,7 +74,9 @@ def test_a_signal_saves_and_says_how_to_go_on(engine_name: str, number: signal.S
     assert f"stopped by {number.name} in epoch " in out
     assert f"of 12; everything is saved in {tmp_path}. Go on with --resume" in out
     found = load_checkpoint(tmp_path, "kill")
-    assert found is not None and found.updates > 0 and not found.finished
+    assert found is not None
+    assert found.updates > 0
+    assert not found.finished
     assert digest(tmp_path, engine_name) == digest(None, engine_name)
 
 

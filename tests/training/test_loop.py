@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.closeness import assert_all_close, assert_all_same_bits, assert_close
+from tests.training.plans import PLANS, Plan, carried, text
 
 from elman.data.batches import SequenceBatches
 from elman.engines import Batch, Loss, Optimiser, Steps, make_engine
@@ -16,8 +18,6 @@ from elman.network import Network
 from elman.training import Training, evaluate, parse_schedule, train
 from elman.training.checkpoint import load_checkpoint
 from elman.training.schedules import best_epoch
-from tests.closeness import assert_all_close, assert_all_same_bits, assert_close
-from tests.training.plans import PLANS, Plan, carried, text
 
 
 class Diary:
@@ -94,9 +94,13 @@ def test_a_record_says_what_happened(engine_name: str) -> None:
     ]  # fmt: skip
     assert (first["epoch"], second["epoch"]) == (1, 2)
     assert_close([first["learning_rate"], second["learning_rate"]], [0.01, 0.014])
-    assert first["seconds"] > 0 and first["tokens_per_second"] > 0
+    assert first["seconds"] > 0
+    assert first["tokens_per_second"] > 0
     twin.learning_rate = first["learning_rate"]
-    losses, weights, norms, state = [], [], [], None
+    losses: list[float] = []
+    weights: list[float] = []
+    norms: list[float] = []
+    state = None
     for pieces in plan.batches.epoch(0):
         steps: Steps = twin.train_steps(pieces, state)
         state = steps.state
@@ -179,7 +183,8 @@ def test_without_early_stopping_the_last_weights_are_kept(engine_name: str) -> N
     noise = np.random.default_rng(3).standard_normal(y.shape)
     valid = SequenceBatches(x[:4], -noise[:4], shuffle=False)
     done = train(engine, SequenceBatches(x, noise), Training(epochs=8), valid=valid)
-    assert done.best < 7 and len(done.history) == 8
+    assert done.best < 7
+    assert len(done.history) == 8
     assert_all_same_bits(done.parameters, engine.parameters())
 
 
@@ -217,7 +222,10 @@ def test_a_loss_that_is_not_finite_stops_the_run(engine_name: str, with_checkpoi
     assert_all_same_bits(engine.parameters(), twin.parameters())
     if folder is not None:
         kept = load_checkpoint(folder, "m")
-        assert kept is not None and kept.epoch == 0 and kept.piece in (1, 2) and not kept.finished
+        assert kept is not None
+        assert kept.epoch == 0
+        assert kept.piece in (1, 2)
+        assert not kept.finished
         assert all(np.isfinite(p).all() for p in kept.parameters.values())
 
 

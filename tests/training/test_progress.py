@@ -9,7 +9,9 @@ import pytest
 
 from elman.training.progress import PlainLines, TerminalBar, describe, make_progress
 
-RECORDS: list[dict[str, Any]] = [{"epoch": e, "train_loss": 1 / e, "valid_accuracy": 0.5, "seconds": 1.0} for e in (1, 2, 3)]
+RECORDS: list[dict[str, Any]] = [
+    {"epoch": e, "train_loss": 1 / e, "valid_accuracy": 0.5, "seconds": 1.0} for e in (1, 2, 3)
+]
 
 
 class Terminal(io.StringIO):
@@ -58,7 +60,9 @@ def test_a_terminal_gets_a_bar_with_epoch_and_measures() -> None:
     assert isinstance(observer, TerminalBar)
     play(observer)
     shown = stream.getvalue()
-    assert "epoch 3/3" in shown and "train_loss 0.3333" in shown and "100 %" in shown
+    assert "epoch 3/3" in shown
+    assert "train_loss 0.3333" in shown
+    assert "100 %" in shown
     assert shown.rstrip().endswith("all epochs done")
 
 
@@ -85,4 +89,5 @@ def test_elsewhere_there_are_plain_lines_on_standard_error(capsys: pytest.Captur
     assert isinstance(observer, PlainLines)
     play(observer)
     captured = capsys.readouterr()
-    assert captured.out == "" and "all epochs done" in captured.err
+    assert captured.out == ""
+    assert "all epochs done" in captured.err

@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
+from tests.closeness import assert_close
 
 from elman.errors import UsageError
 from elman.training.schedules import Schedule, best_epoch, parse_schedule, plateaus, watched
-from tests.closeness import assert_close
 
 
 def rates(text: str, epochs: int, warmup: int = 0) -> list[float]:
@@ -68,7 +68,8 @@ def test_plateau_lowers_the_rate_after_so_many_epochs_without_a_new_best() -> No
 
 
 @pytest.mark.parametrize(
-    ("losses", "patience", "count"), [([], 1, 0), ([1.0], 1, 0), ([1.0, 1.0], 1, 1), ([1.0, 1.0, 1.0], 1, 2), ([1, 2, 3, 4], 2, 1)]
+    ("losses", "patience", "count"),
+    [([], 1, 0), ([1.0], 1, 0), ([1.0, 1.0], 1, 1), ([1.0, 1.0, 1.0], 1, 2), ([1, 2, 3, 4], 2, 1)],
 )
 def test_plateaus(losses: list[float], patience: int, count: int) -> None:
     assert plateaus(records(*losses), patience) == count

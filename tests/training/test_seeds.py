@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.closeness import assert_all_close, assert_close
 from torch import nn
 
 from elman.data.batches import SequenceBatches, SharedEpochs, TextBatches
 from elman.engines import Loss, Optimiser, make_engine
 from elman.network import Network
 from elman.training import Training, train
-from tests.closeness import assert_all_close, assert_close
 
 
 def losses(history: list[dict[str, Any]], name: str = "train_loss") -> list[float]:
@@ -129,13 +129,15 @@ def test_seed_000_classify_sums(engine_name: str, num_layers: int) -> None:
                 outputs = head(layer(inputs)[0][:, -1])
                 loss = nn.functional.cross_entropy(outputs, targets)
                 optimiser.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 total += loss.item() * len(targets)
                 right += (outputs.argmax(1) == targets).sum().item()
         wanted.append(total / 100)
         accuracies.append(right / 100)
-    engine = make_engine(engine_name, network, Loss(kind="cross_entropy"), Optimiser(learning_rate=1e-3), dtype="float64")
+    engine = make_engine(
+        engine_name, network, Loss(kind="cross_entropy"), Optimiser(learning_rate=1e-3), dtype="float64"
+    )
     found = train(engine, batches, Training(epochs=8, measures=("accuracy",)))
     assert_close(losses(found.history), wanted, "float64 trained")
     assert_close(losses(found.history, "train_accuracy"), accuracies)
@@ -160,7 +162,7 @@ def test_seed_003_cosine_from_sine(engine_name: str) -> None:
         hidden = hidden.detach()
         loss = nn.functional.mse_loss(head(states), torch.tensor(y[piece]).reshape(1, 10, 1))
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         wanted.append(loss.item())
     engine = make_engine(engine_name, network, Loss(), Optimiser(learning_rate=0.02), dtype="float64")
@@ -190,9 +192,11 @@ def test_seed_004_character_model(engine_name: str, cell: str, sampling: str) ->
             one_hot = nn.functional.one_hot(torch.tensor(pieces.inputs[index]), 11).double()
             states, state = layer(one_hot, state)
             state = tuple(s.detach() for s in state) if cell == "lstm" else state.detach()
-            loss = nn.functional.cross_entropy(head(states).reshape(-1, 11), torch.tensor(pieces.targets[index]).ravel())
+            loss = nn.functional.cross_entropy(
+                head(states).reshape(-1, 11), torch.tensor(pieces.targets[index]).ravel()
+            )
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(every, 1.0)
             optimiser.step()
             total += loss.item()

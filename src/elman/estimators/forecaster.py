@@ -108,8 +108,11 @@ class Forecaster(Estimator):
         cuts = [len(s.y) - self._watched_steps(len(s.y)) for s in series]
         self.preparation_ = choose_preparation(
             [s.y[:cut] for s, cut in zip(series, cuts, strict=True)],
-            self.transform, self.difference, self.season_, self.horizon,
+            "none" if self.transform == "auto" and not all((s.y > 0).all() for s in series) else self.transform,
+            self.difference, self.season_, self.horizon,
         )  # fmt: skip
+        for s in series:
+            self._check_positive(s)
         shortest = min(cuts) - self.preparation_.lag
         self.window_ = self.window or max(1, min(max(2 * self.season_, 24), shortest - self.horizon - 7))
         self._series, self.n_variables_ = series, series[0].y.shape[1]
@@ -128,7 +131,13 @@ class Forecaster(Estimator):
         series = self._series if X is None else as_series(X)
         steps = self._horizon(horizon)
         for s in series:
+            if s.y.shape[1] != self.n_variables_:
+                raise DataError(
+                    f"series {s.unique_id!r} has {s.y.shape[1]} variables, but this model was fitted to "
+                    f"{self.n_variables_}; give the same ones, in the same order"
+                )
             self._check_history(s)
+            self._check_positive(s)
         return [self._forecast(s, steps) for s in series]
 
     def predict(self, X: Any = None, *, horizon: int | None = None) -> Any:
@@ -208,7 +217,9 @@ class Forecaster(Estimator):
             raise DataError(f"all series must have as many variables; got {sorted(counts)}")
 
     def _horizon(self, horizon: int | None) -> int:
-        steps = horizon or self.horizon
+        steps = self.horizon if horizon is None else horizon
+        if steps < 1:
+            raise UsageError(f"`horizon` must be at least 1; got {steps!r}")
         if steps > self.horizon and self.strategy == "direct":
             raise UsageError(
                 f"`horizon` must be at most the {self.horizon} that was trained; got {steps}. "
@@ -227,6 +238,17 @@ class Forecaster(Estimator):
                 + (f", a difference over {self.preparation_.lag}" if self.preparation_.lag else "")
                 + (f" and {extra} steps to learn from" if extra else "")
                 + " need; make `window` or `horizon` shorter, or bring a longer series"
+            )
+
+    def _check_positive(self, s: Series) -> None:
+        """Where logarithms are taken, every value must have one."""
+        bad = np.argwhere(s.y <= 0)
+        if self.preparation_.log and len(bad):
+            step, variable = bad[0]
+            raise DataError(
+                f"series {s.unique_id!r} must hold values above 0, because logarithms are taken (`transform`); "
+                f"step {step} (from 0) of variable {variable} is {s.y[step, variable]}. Correct it, or fit with "
+                "transform='none'"
             )
 
     def _fit_until(self, series: Sequence[Series], ends: Sequence[int], watch: Watch, *, watched: bool) -> None:

@@ -117,6 +117,8 @@ class LanguageModel(Estimator):
         """The same measures for an n-gram model counted on `train`, with this model's vocabulary; and its `order`."""
         self._fitted()
         tokens, held = self.vocabulary_.encode(train), self.vocabulary_.encode(test)
+        if len(held) < 2:
+            raise DataError(f"`test` must have at least 2 tokens to be measured; got {len(held)}")
         ngram = NGram.fit(tokens, self.vocabulary_.size)
         return {**_measures(ngram.loss(held, start=1), len(held), test), "order": ngram.order}
 

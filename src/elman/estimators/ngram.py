@@ -45,11 +45,13 @@ class NGram:
         """Count `tokens` (T,). order None: the best of 1 to 6 on the last tenth of these tokens, counted on the rest."""
         if len(tokens) < 2:
             raise DataError(f"an n-gram model needs at least 2 tokens; got {len(tokens)}")
-        highest = min(HIGHEST_ORDER, int(62 / np.log2(max(vocabulary, 2))))
+        highest = min(HIGHEST_ORDER, int(62 / np.log2(max(vocabulary, 2))), len(tokens))
         if order is None:
-            cut = max(1, len(tokens) - max(1, len(tokens) // 10))
-            trials = cls.fit(tokens[:cut], vocabulary, highest).losses(tokens, start=cut)
-            order = int(np.argmin(trials)) + 1
+            cut = max(2, len(tokens) - max(1, len(tokens) // 10))
+            order = 1
+            if cut < len(tokens):
+                trials = cls.fit(tokens[:cut], vocabulary, highest).losses(tokens, start=cut)
+                order = int(np.argmin(trials)) + 1
         levels = range(1, min(order, highest) + 1)
         return cls(len(levels), vocabulary, tuple(_count(tokens, vocabulary, n) for n in levels))
 
@@ -60,8 +62,11 @@ class NGram:
     def losses(self, tokens: Array, start: int = 0) -> Array:
         """`loss` for every order from 1 up, (order,)."""
         p = np.full(len(tokens), 1.0 / self.vocabulary)
-        found = []
+        found: list[Array] = []
         for level, counts in enumerate(self.counts):
+            if level >= len(tokens):  # no token has so many before it
+                found.append(found[-1])
+                continue
             contexts = _contexts(tokens, self.vocabulary, level)
             place = np.minimum(np.searchsorted(counts.contexts, contexts), len(counts.contexts) - 1)
             known = counts.contexts[place] == contexts

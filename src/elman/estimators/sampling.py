@@ -37,10 +37,10 @@ class Sampler:
         logits = np.asarray(logits, dtype=np.float64)
         if self.temperature == 0:
             return np.asarray(np.eye(len(logits))[logits.argmax()])
-        scaled = logits / self.temperature
-        p = np.exp(scaled - scaled.max())
+        with np.errstate(over="ignore"):  # a tiny temperature sends all but the largest to zero
+            p = np.exp((logits - logits.max()) / self.temperature)
         p /= p.sum()
-        order = np.argsort(-p, kind="stable")
+        order = np.argsort(-logits, kind="stable")
         keep = len(p) if self.top_k is None else min(self.top_k, len(p))
         if self.top_p is not None:
             keep = min(keep, int(np.searchsorted(np.cumsum(p[order]), self.top_p - 1e-12)) + 1)

@@ -13,6 +13,7 @@ default. All mistakes are told in one error.
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -190,7 +191,11 @@ def _unknown(table: str, key: str, expected: Mapping[str, Mapping[str, str]]) ->
         return f"`{table}.{key}` belongs into [{elsewhere[0]}]"
     if not expected[table]:
         return f"`{table}.{key}`: this task has no [{table}]"
-    return did_you_mean(f"{table}.{key}", [f"{table}.{name}" for name in expected[table]])
+    # The bare keys are compared: the table's name in front would make any two look alike.
+    close = difflib.get_close_matches(key, expected[table], 1)
+    if close:
+        return f"`{table}.{key}` (did you mean `{table}.{close[0]}`?)"
+    return f"`{table}.{key}` (known in [{table}]: {', '.join(expected[table])})"
 
 
 def _with_settings(document: Mapping[str, Any], settings: Sequence[str], problems: list[str]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, final
 
+import numpy as np
+
 from elman.errors import DataError, ElmanError, InterruptedTraining, NonFiniteError
 from elman.estimators import Estimator, Watch, load
 from elman.recipes import sources
@@ -62,7 +64,9 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, observers: Sequ
     watch = Watch(observers=[Recorder(run, recipe), *observers], checkpoint=run.checkpoint_path, resume=resume)
     with _resumable(run), naming(recipe.source_options.get("path")):
         try:
-            TASKS[recipe.task].fit(estimator, data, watch)
+            # The training loop stops at what is not finite, and says so.
+            with np.errstate(over="ignore", invalid="ignore"):
+                TASKS[recipe.task].fit(estimator, data, watch)
         except (InterruptedTraining, NonFiniteError):
             raise
         except ElmanError:
