@@ -16,6 +16,7 @@ print("update gate of the first layer:", trace.layers["l0"].gates["z"].shape)
 
 found = engine.gradients(Batch(x, y))
 print("loss:", round(found.loss, 4), "gradients of:", ", ".join(found.parameters))
+assert found.inputs is not None  # tokens have no gradient; these inputs are numbers
 print("how much each step's input moves the loss:", np.abs(found.inputs).sum(axis=(0, 2)).round(3))
 
 stream = engine.stream(sessions=5)

@@ -34,6 +34,8 @@ def test_the_readme_program_learns_and_saves(tmp_path: Path) -> None:
 
 def test_every_file_that_the_docs_link_to_is_there() -> None:
     pages = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").glob("*.md")]
-    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))]
+    links = [
+        (page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+    ]
     assert len(links) > 5
     assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []

@@ -6,8 +6,10 @@ settings and initialisation, and what comes out.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 from tests.closeness import assert_close
 
+from elman.data import python_topics
 from elman.recipes import load_recipe, sources, train
 
 
@@ -58,7 +61,7 @@ def sine_online_loop(first_weights: list[dict[str, Any]]) -> np.ndarray:
     wave, found = np.sin(np.linspace(2, 10, 21)), []
     for _ in range(300):
         context, total = np.zeros((len(w1), 6)), np.zeros(len(w1))
-        for x, y in zip(wave[:-1], wave[1:], strict=True):
+        for x, y in itertools.pairwise(wave):
             xh = np.concatenate((np.full((len(w1), 1), x), context), axis=1)
             context = np.tanh(np.einsum("si,sij->sj", xh, w1))
             error = (context * w2).sum(axis=1) - y
@@ -125,7 +128,7 @@ def test_sine_window_starts_spread_around_what_the_text_printed() -> None:
         estimator = load_recipe("sine-window").with_parameters(seed=seed).estimator()
         total = estimator._network(input_size=50, output_size=1, head="last").parameters["head.weight"].sum()
         starts.append(100 * total**2 / 2)
-    assert np.quantile(starts, 0.05) < 101_185.6 < np.quantile(starts, 0.95)
+    assert np.quantile(starts, 0.01) < 101_185.6 < np.median(starts)
     assert np.median(starts) == pytest.approx(125_000, rel=0.03)
     assert np.std(np.sqrt(np.array(starts) / 50)) == pytest.approx(math.sqrt(100 / 12), rel=0.15)
 
@@ -188,8 +191,8 @@ def test_the_time_machine_falls_and_stands_beside_what_counting_gives(
 def test_the_time_machine_is_learned_by_heart_when_it_is_short(data_dir: Path) -> None:
     """Seed 004 in little: a text that fits is learned by heart, and that says nothing of new text."""
     settings = [
-        f"data.path={data_dir / 'timemachine.txt'}", "data.max_tokens=700", "data.held_out=2000", "training.batch_size=4",
-        "network.hidden_size=96", "training.epochs=220",
+        f"data.path={data_dir / 'timemachine.txt'}", "data.max_tokens=300", "data.held_out=1000", "training.batch_size=2",
+        "network.hidden_size=64", "training.epochs=150",
     ]  # fmt: skip
     recipe = load_recipe("time-machine", settings)
     data = sources.load("language", "time-machine", recipe.source_options, 0)
@@ -197,24 +200,21 @@ def test_the_time_machine_is_learned_by_heart_when_it_is_short(data_dir: Path) -
     estimator.fit(data.train, valid=data.held_out, vocabulary=data.vocabulary)
     record = estimator.history_[-1]
     assert record["train_perplexity"] < 1.6
-    assert record["valid_perplexity"] > 20
-    written = estimator.generate("time traveller", 30, temperature=0)
-    assert sum(written[i : i + 6] in data.train for i in range(24)) > 15
+    assert record["valid_perplexity"] > 50
+    text = data.train[:20] + estimator.generate(data.train[:20], 60, temperature=0)
+    assert sum(text[i : i + 6] in data.train for i in range(74)) > 45
 
 
 # A user's data ------------------------------------------------------------------------------------------------------------------
 
 
-def test_python_topics_needs_no_file_and_beats_single_letters(tmp_path: Path) -> None:
-    settings = [
-        "data.characters=30000",
-        "network.hidden_size=48",
-        "training.epochs=4",
-        "training.batch_size=8",
-        "generate.length=60",
-    ]
-    result = train(load_recipe("python-topics", settings), tmp_path / "run")
-    assert result["metrics"]["valid_perplexity"] < 20  # letters by their frequencies alone: about 26
+def test_python_topics_needs_no_file_and_beats_counting_letters(tmp_path: Path) -> None:
+    settings = ["data.characters=15000", "network.hidden_size=48", "training.epochs=4", "training.batch_size=8"]
+    result = train(load_recipe("python-topics", [*settings, "training.learning_rate=0.01"]), tmp_path / "run")
+    text = python_topics()[:15000]
+    counts = Counter(text[:13500])
+    surprise = [math.log(13500 / counts[letter]) for letter in text[13500:] if letter in counts]
+    assert result["metrics"]["valid_perplexity"] < 0.8 * math.exp(float(np.mean(surprise)))
     assert result["metrics"]["sample"].startswith("The ")
 
 

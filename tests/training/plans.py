@@ -49,7 +49,17 @@ def text(engine_name: str = "reference", **changes: Any) -> Plan:
     return Plan(engine, batches, valid, Training(**settings))
 
 
-PLANS: dict[str, Callable[..., Plan]] = {"carried": carried, "text": text}
+def together(engine_name: str = "reference", **changes: Any) -> Plan:
+    """Nothing happens between its epochs, so several of them go into one call of the engine."""
+    x = np.random.default_rng(0).standard_normal((4, 6, 2))
+    network = Network(cell="gru", input_size=2, hidden_size=3, output_size=1).initialise(1)
+    optimiser = Optimiser(kind="sgd", learning_rate=0.05, momentum=0.5)
+    engine = make_engine(engine_name, network, Loss(), optimiser)
+    batches = SequenceBatches(x, np.cumsum(x, axis=1)[..., :1] / 3, batch_size=2, steps=3, carry=True, shuffle=False)
+    return Plan(engine, batches, None, Training(**{"epochs": 11, **changes}))
+
+
+PLANS: dict[str, Callable[..., Plan]] = {"carried": carried, "text": text, "together": together}
 
 
 def lasting(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

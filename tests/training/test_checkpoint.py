@@ -17,8 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from tests.closeness import assert_all_same_bits, assert_same_bits
-from tests.training.plans import PLANS, Plan, carried, lasting
+from tests.training.plans import PLANS, Plan, carried, lasting, together
 
+from elman.cells import State
+from elman.engines import Pieces, Steps
 from elman.errors import RunError
 from elman.training import Training, fingerprint, loop, train
 from elman.training.checkpoint import FILE, Progress, load_checkpoint, save_checkpoint
@@ -115,6 +117,31 @@ def test_how_pieces_are_grouped_into_calls_changes_no_bit(
     wanted = finish(PLANS[name](engine_name))
     monkeypatch.setattr(loop, "QUANTUM", quantum)
     assert_same_ending(finish(PLANS[name](engine_name)), wanted)
+
+
+def test_several_epochs_in_one_call(engine_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bits of one piece a call, in far fewer calls; and stopped between such calls, the same end."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    monkeypatch.setattr(loop, "QUANTUM", 0.0)
+    wanted = finish(together(engine_name))
+    monkeypatch.setattr(loop, "QUANTUM", 1e9)
+    monkeypatch.setattr(loop, "SPAN", 3)
+    plan = together(engine_name)
+    calls = []
+    original = plan.engine.train_steps
+
+    def counted(pieces: Pieces, state: State | None = None) -> Steps:
+        calls.append(len(pieces))
+        return original(pieces, state)
+
+    monkeypatch.setattr(plan.engine, "train_steps", counted)
+    assert_same_ending(finish(plan), wanted)
+    assert calls == [1, 3, 12, 12, 12, 4]  # the first is timed, then what is left of the epoch, then three at a time
+    for stop in range(1, 17):
+        folder = tmp_path / str(stop)
+        with pytest.raises(Stop):
+            finish(together(engine_name, checkpoint_seconds=0.0), folder, observers=[StopAt(stop)])
+        assert_same_ending(finish(together(engine_name), folder, resume=True), wanted)
 
 
 def test_a_finished_training_is_not_trained_again(engine_name: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,14 @@ def test_a_signal_saves_and_says_how_to_go_on(engine_name: str, number: signal.S
     assert found.updates > 0
     assert not found.finished
     assert digest(tmp_path, engine_name) == digest(None, engine_name)
+
+
+@pytest.fixture(autouse=True)
+def pythons_own_ctrl_c() -> Iterator[None]:
+    """Also where this process was started to ignore it, as shells do for work in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Signals:

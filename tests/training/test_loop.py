@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.closeness import assert_all_close, assert_all_same_bits, assert_close
-from tests.training.plans import PLANS, Plan, carried, text
+from tests.training.plans import PLANS, Plan, carried, text, together
 
-from elman.data.batches import SequenceBatches
+from elman.data.batches import Batches, SequenceBatches, TextBatches
 from elman.engines import Batch, Loss, Optimiser, Steps, make_engine
 from elman.errors import NonFiniteError, UsageError
 from elman.network import Network
-from elman.training import Training, evaluate, parse_schedule, train
+from elman.training import Training, evaluate, loop, parse_schedule, train
 from elman.training.checkpoint import load_checkpoint
 from elman.training.schedules import best_epoch
 
@@ -58,7 +58,8 @@ def plain(
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_observers_are_told_in_order(engine_name: str, plan: str) -> None:
+def test_observers_are_told_in_order(engine_name: str, plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "QUANTUM", 0.0)
     diary = Diary()
     made = PLANS[plan](engine_name)
     run(made, observers=[diary])
@@ -72,6 +73,16 @@ def test_observers_are_told_in_order(engine_name: str, plan: str) -> None:
         assert updates[-1] == sum(len(p) for p in made.batches.epoch(number - 1))
     order = [c[1] for c in diary.calls if c[0] in ("step", "epoch")]
     assert order == sorted(order)
+
+
+def test_observers_are_told_of_every_epoch_that_went_into_one_call(
+    engine_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "QUANTUM", 1e9)
+    diary = Diary()
+    run(together(engine_name), observers=[diary])
+    assert [c[1] for c in diary.calls if c[0] == "epoch"] == list(range(1, 12))
+    assert [c for c in diary.calls if c[0] == "step"] == [("step", 1, 1), ("step", 1, 4), ("step", 11, 4)]
 
 
 def test_observers_are_told_of_the_end_after_an_error_too(engine_name: str) -> None:
@@ -227,6 +238,31 @@ def test_a_loss_that_is_not_finite_stops_the_run(engine_name: str, with_checkpoi
         assert kept.piece in (1, 2)
         assert not kept.finished
         assert all(np.isfinite(p).all() for p in kept.parameters.values())
+
+
+@pytest.mark.parametrize("batches", ["sequences", "text"])
+def test_where_the_numbers_end_is_told_the_same_however_pieces_are_grouped(
+    engine_name: str, batches: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that grow fiftyfold an update; the text's epochs are a piece shorter than the most there can be."""
+
+    def told(quantum: float) -> str:
+        monkeypatch.setattr(loop, "QUANTUM", quantum)
+        network = Network(
+            cell="elman", nonlinearity="relu", input_size=3, hidden_size=4, output_size=3, inputs="one_hot"
+        )
+        optimiser = Optimiser(kind="sgd", learning_rate=1.0, weight_decay=50.0)
+        engine = make_engine(engine_name, network.initialise(0), Loss(kind="cross_entropy"), optimiser, dtype="float64")
+        tokens = np.random.default_rng(0).integers(0, 3, 25)
+        source: Batches = TextBatches(tokens, batch_size=2, steps=4, seed=15)
+        if batches == "sequences":
+            source = SequenceBatches(tokens[:24].reshape(6, 4), tokens[1:].reshape(6, 4), batch_size=2, shuffle=False)
+        with np.errstate(all="ignore"), pytest.raises(NonFiniteError) as caught:
+            train(engine, source, Training(epochs=8))
+        return str(caught.value)
+
+    assert told(0.0) == told(1e9)
+    assert "in epoch 1," not in told(0.0)
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ class _Run:
     def _at_once(self, count: int, pieces: Pieces) -> None:
         """Train on `count` epochs in one call, then keep the score of each as if they had come one by one."""
         each = len(pieces) // count
-        steps, seconds = self._call(pieces)
+        steps, seconds = self._call(pieces, each)
         for epoch in range(count):
             self.progress.sums = _no_sums()
             self._count(steps.part(epoch * each, (epoch + 1) * each), pieces.tokens // count, seconds / count)
@@ -230,12 +230,12 @@ class _Run:
         for observer in self.observers:
             observer.step(self.progress.epoch, each, self.progress.history[-1]["train_loss"])
 
-    def _call(self, pieces: Pieces) -> tuple[Steps, float]:
-        """One call of the engine, and how long it took."""
+    def _call(self, pieces: Pieces, each: int | None = None) -> tuple[Steps, float]:
+        """One call of the engine, and how long it took. each: pieces in an epoch, where there are several in the call."""
         began = time.perf_counter()
         steps = self.engine.train_steps(pieces, self.progress.state)
         seconds = time.perf_counter() - began
-        self._check_finite(steps)
+        self._check_finite(steps, each)
         self.per_piece = seconds / len(pieces)
         self.progress.state, self.progress.updates = steps.state, self.engine.updates
         return steps, seconds
@@ -263,11 +263,12 @@ class _Run:
         for observer in self.observers:
             observer.epoch(record)
 
-    def _check_finite(self, steps: Steps) -> None:
+    def _check_finite(self, steps: Steps, each: int | None) -> None:
         if steps.finite:
             return
         progress = self.progress
-        epochs, piece = divmod(progress.piece + len(steps.losses) - 1, max(1, self.batches.updates))
+        last = progress.piece + len(steps.losses) - 1
+        epochs, piece = divmod(last, each) if each else (0, last)
         what = "loss" if not np.isfinite(steps.losses[-1]) else "gradient"
         kept = f" The last checkpoint is kept in {self.checkpoint}." if self.checkpoint else ""
         raise NonFiniteError(
