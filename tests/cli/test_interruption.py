@@ -21,13 +21,13 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has
 
 ALWAYS = settings(training__checkpoint_seconds=0)
 COMMANDS: dict[str, list[str]] = {
-    "windows": ["train", "sine-window", "--engine", "reference", *settings(training__epochs=5)],
+    "windows": ["train", "sine-window", "--engine", "reference", *settings(training__epochs=4)],
     "text": ["train", "python-topics", *settings(
         data__characters=20000, network__hidden_size=48, network__dropout=0.3, network__num_layers=2, training__epochs=3,
         generate__length=20)],
     "recordings": ["train", "classify-file", *settings(
-        data__path="long.csv", data__series="id", data__label="kind", training__epochs=120, training__batch_size=4,
-        training__patience=60)],
+        data__path="long.csv", data__series="id", data__label="kind", training__epochs=80, training__batch_size=4,
+        training__patience=40)],
     "months": ["forecast", "good.csv", "--time", "t", "--target", "y", "--horizon", "3", *settings(
         training__epochs=60, data__folds=0)],
 }  # fmt: skip

@@ -141,6 +141,15 @@ def test_intervals() -> None:
     assert_close(wider.predict(), model.predict())
 
 
+def test_an_interval_reaches_as_far_as_forecasts_of_so_many_steps_were_off() -> None:
+    model = forecaster(strategy="recursive", horizon=3).fit(WAVE)
+    assert model.residuals_ is not None and model.residuals_.shape == (3, 1)
+    model.residuals_ = np.array([[0.5], [1.0], [4.0]])
+    (found,) = model.forecast(horizon=5)
+    assert_close(found.high - found.mean, np.array([[0.5], [1.0], [4.0], [4.0], [4.0]]))
+    assert_close(found.mean - found.low, np.array([[0.5], [1.0], [4.0], [4.0], [4.0]]))
+
+
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     generator = np.random.default_rng(1)
     noise = [generator.normal(size=60) for _ in range(12)]

@@ -255,7 +255,7 @@ def test_basic_motions_are_told_apart(data_dir: Path, tmp_path: Path) -> None:
     settings = [
         f"data.path={folder / 'BasicMotions_TRAIN.ts'}",
         f"data.test_path={folder / 'BasicMotions_TEST.ts'}",
-        "training.epochs=70",
+        "training.epochs=60",
     ]
     result = train(load_recipe("classify-file", settings), tmp_path / "run")
     assert result["metrics"]["test_accuracy"] >= 0.85

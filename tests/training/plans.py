@@ -45,7 +45,7 @@ def text(engine_name: str = "reference", **changes: Any) -> Plan:
     engine = make_engine(engine_name, network.initialise(2), Loss(kind="cross_entropy"), Optimiser(learning_rate=0.05))
     batches = TextBatches(tokens, batch_size=3, steps=4, seed=6)
     valid = TextBatches(tokens[:40], batch_size=2, steps=4, fixed_offset=True)
-    settings = {"epochs": 2, "score_first": True, "measures": ("accuracy", "perplexity"), **changes}
+    settings = {"epochs": 4, "score_first": True, "measures": ("accuracy", "perplexity"), **changes}
     return Plan(engine, batches, valid, Training(**settings))
 
 
@@ -56,10 +56,18 @@ def together(engine_name: str = "reference", **changes: Any) -> Plan:
     optimiser = Optimiser(kind="sgd", learning_rate=0.05, momentum=0.5)
     engine = make_engine(engine_name, network, Loss(), optimiser)
     batches = SequenceBatches(x, np.cumsum(x, axis=1)[..., :1] / 3, batch_size=2, steps=3, carry=True, shuffle=False)
-    return Plan(engine, batches, None, Training(**{"epochs": 11, **changes}))
+    return Plan(engine, batches, None, Training(**{"epochs": 5, **changes}))
 
 
-PLANS: dict[str, Callable[..., Plan]] = {"carried": carried, "text": text, "together": together}
+def watched(engine_name: str = "reference", **changes: Any) -> Plan:
+    """The same with a validation loss, which is measured between its epochs."""
+    plan = together(engine_name, **{"epochs": 4, **changes})
+    x = np.random.default_rng(1).standard_normal((3, 5, 2))
+    plan.valid = SequenceBatches(x, np.cumsum(x, axis=1)[..., :1] / 3, shuffle=False)
+    return plan
+
+
+PLANS: dict[str, Callable[..., Plan]] = {"carried": carried, "text": text, "together": together, "watched": watched}
 
 
 def lasting(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

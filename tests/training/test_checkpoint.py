@@ -123,10 +123,10 @@ def test_several_epochs_in_one_call(engine_name: str, tmp_path: Path, monkeypatc
     """The bits of one piece a call, in far fewer calls; and stopped between such calls, the same end."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.setattr(loop, "QUANTUM", 0.0)
-    wanted = finish(together(engine_name))
+    wanted = finish(together(engine_name, epochs=11))
     monkeypatch.setattr(loop, "QUANTUM", 1e9)
     monkeypatch.setattr(loop, "SPAN", 3)
-    plan = together(engine_name)
+    plan = together(engine_name, epochs=11)
     calls = []
     original = plan.engine.train_steps
 
@@ -140,8 +140,8 @@ def test_several_epochs_in_one_call(engine_name: str, tmp_path: Path, monkeypatc
     for stop in range(1, 17):
         folder = tmp_path / str(stop)
         with pytest.raises(Stop):
-            finish(together(engine_name, checkpoint_seconds=0.0), folder, observers=[StopAt(stop)])
-        assert_same_ending(finish(together(engine_name), folder, resume=True), wanted)
+            finish(together(engine_name, epochs=11, checkpoint_seconds=0.0), folder, observers=[StopAt(stop)])
+        assert_same_ending(finish(together(engine_name, epochs=11), folder, resume=True), wanted)
 
 
 def test_a_finished_training_is_not_trained_again(engine_name: str, tmp_path: Path) -> None:

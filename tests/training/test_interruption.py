@@ -102,7 +102,8 @@ class Signals:
     def end(self, reason: str) -> None: ...
 
     def step(self, epoch: int, updates: int, loss: float) -> None:
-        for _ in range(self.times):
+        times, self.times = self.times, 0
+        for _ in range(times):
             signal.raise_signal(self.number)
 
 
@@ -113,6 +114,8 @@ def test_handlers_are_put_back_after_an_interruption(tmp_path: Path) -> None:
         train(plan.engine, plan.batches, plan.training, valid=plan.valid, checkpoint=tmp_path,
               observers=[Signals(signal.SIGTERM)])  # fmt: skip
     assert {number: signal.getsignal(number) for number in before} == before
+    found = load_checkpoint(tmp_path, "")
+    assert found is not None and found.updates == 1  # long before the next checkpoint was due
 
 
 def test_a_finished_training_that_goes_on_can_be_stopped_at_once(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_observers_are_told_of_every_epoch_that_went_into_one_call(
 ) -> None:
     monkeypatch.setattr(loop, "QUANTUM", 1e9)
     diary = Diary()
-    run(together(engine_name), observers=[diary])
+    run(together(engine_name, epochs=11), observers=[diary])
     assert [c[1] for c in diary.calls if c[0] == "epoch"] == list(range(1, 12))
     assert [c for c in diary.calls if c[0] == "step"] == [("step", 1, 1), ("step", 1, 4), ("step", 11, 4)]
 
