@@ -26,7 +26,7 @@ LABELS = np.where(X[:, :, 0].sum(axis=1) > 0, "up", "down")
 TARGETS = np.cumsum(X[..., :1], axis=1) * 3 + 10
 SERIES = [20 + 3 * np.sin(np.arange(48) * 2 * np.pi / 6 + k) + 0.1 * _RNG.standard_normal(48) for k in range(2)]
 TEXT = "the cat sat on the mat and the dog sat on the log. " * 6
-QUICK: dict[str, Any] = {"hidden_size": 4, "epochs": 3, "learning_rate": 0.02, "seed": 1}
+QUICK: dict[str, Any] = {"hidden_size": 4, "epochs": 3, "learning_rate": 0.02, "seed": 1, "dtype": "float64"}
 
 
 @dataclass(frozen=True)

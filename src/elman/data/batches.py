@@ -45,7 +45,7 @@ class SequenceBatches(Batches):
     inputs: (count, T, D) numbers or (count, T) tokens. targets: (count, T, ...) for an answer at every step, or (count, ...)
     for one a sequence (then `steps` must be None). lengths: (count,) or None. steps: piece length, None for whole
     sequences. carry: whether a piece goes on from the state of the piece before it, or starts from zero. A batch of
-    sequences of unequal length is trimmed to its longest.
+    sequences of unequal length is trimmed to its longest. dtype: of the numbers that come out; tokens and classes stay.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class SequenceBatches(Batches):
         steps: int | None = None,
         carry: bool = False,
         aligned: bool = True,
+        dtype: str = "float64",
         seed: int = 0,
     ) -> None:
         if len(inputs) != len(targets):
@@ -69,7 +70,7 @@ class SequenceBatches(Batches):
             raise UsageError(
                 f"`steps` must be at least 1; got {steps!r}" if aligned else "`steps` needs an answer at every step"
             )
-        self._inputs, self._targets, self._lengths = inputs, targets, lengths
+        self._inputs, self._targets, self._lengths = _as(inputs, dtype), _as(targets, dtype), lengths
         self._batch_size, self._shuffle, self._seed = min(batch_size, len(inputs)), shuffle, seed
         self._steps, self._carry, self._aligned = steps, carry, aligned
         self._kept: list[Pieces] | None = None
@@ -126,6 +127,11 @@ class SequenceBatches(Batches):
                 y = targets[group : group + 1, :, part] if self._aligned else targets[group : group + 1]
                 fresh = np.array([start == 0 or not self._carry])
                 yield Pieces(inputs[group : group + 1, :, part], y, left, fresh)
+
+
+def _as(values: Array | WindowsOf, dtype: str) -> Array | WindowsOf:
+    """Floating-point numbers as `dtype`; anything else as it is."""
+    return values.astype(dtype, copy=False) if values.dtype.kind == "f" else values
 
 
 def _split_time(inputs: Array, targets: Array, steps: int, carry: bool, aligned: bool) -> Pieces:

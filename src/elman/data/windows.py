@@ -45,10 +45,23 @@ class WindowsOf:
         offsets = np.cumsum([0, *(len(s) for s in series[:-1])])
         self._values = series[0] if len(series) == 1 else np.concatenate(list(series))
         self._starts = np.concatenate([s + offset for s, offset in zip(starts, offsets, strict=True)])
-        self._views = windows(self._values, size)
-        self._flat = flat
+        self._size, self._flat = size, flat
+        self._look()
         columns = self._values.shape[1]
         self.shape = (len(self._starts), size * columns) if flat else (len(self._starts), size, columns)
+
+    def _look(self) -> None:
+        self._views, self.dtype = windows(self._values, self._size), self._values.dtype
+
+    def astype(self, dtype: str, *, copy: bool = True) -> WindowsOf:
+        """The same windows of the same series, as numbers of another type."""
+        if not copy and self.dtype == np.dtype(dtype):
+            return self
+        other = object.__new__(WindowsOf)
+        other.__dict__.update(self.__dict__)
+        other._values = self._values.astype(dtype)
+        other._look()
+        return other
 
     def __len__(self) -> int:
         return len(self._starts)

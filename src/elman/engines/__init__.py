@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from elman.engines.contract import (
     LOSSES,
     OPTIMISERS,
@@ -17,14 +19,14 @@ from elman.engines.contract import (
     Stream,
     Trace,
 )
-from elman.errors import UsageError
+from elman.errors import MissingExtraError, UsageError
 from elman.network import Network
 
-ENGINES = ("reference",)
+ENGINES = ("native", "reference")
 
 __all__ = [
     "ENGINES", "LOSSES", "OPTIMISERS", "Batch", "Engine", "Evaluation", "Gradients", "LayerTrace", "Loss", "Optimiser", "Pieces",
-    "Steps", "Stream", "Trace", "make_engine",
+    "Steps", "Stream", "Trace", "dtype_of", "make_engine",
 ]  # fmt: skip
 
 
@@ -38,9 +40,40 @@ def make_engine(
     dtype: str | None = None,
     seed: int = 0,
 ) -> Engine:
-    """The engine called `name`; `auto` takes the fastest one here. The other arguments are those of `Engine`."""
+    """The engine called `name`; `auto` takes the fastest one here: `native`, or `reference` where it was not built.
+
+    The other arguments are those of `Engine`. Raises UsageError for an unknown name and MissingExtraError for an engine that this
+    installation lacks.
+    """
     if name not in ("auto", *ENGINES):
         raise UsageError(f"`engine` must be one of auto, {', '.join(ENGINES)}; got {name!r}")
+    kind = _reference if name == "reference" else _native
+    return kind(name)(network, loss, optimiser, backprop_steps=backprop_steps, dtype=dtype, seed=seed)
+
+
+def dtype_of(name: str, dtype: str | None) -> str:
+    """The dtype that the engine called `name` computes in: `dtype`, or its own default for None."""
+    if dtype is not None or name not in ("auto", *ENGINES):
+        return dtype or "float64"
+    return "float64" if (_reference if name == "reference" else _native)(name).name == "reference" else "float32"
+
+
+def _reference(name: str) -> type[Engine]:
     from elman.engines.reference import ReferenceEngine
 
-    return ReferenceEngine(network, loss, optimiser, backprop_steps=backprop_steps, dtype=dtype, seed=seed)
+    return ReferenceEngine
+
+
+def _native(name: str) -> type[Engine]:
+    """The native engine; for `auto`, the reference engine and a warning where the native one was not built."""
+    try:
+        from elman.engines.native import NativeEngine
+    except ImportError as error:
+        how = "install a C++ compiler and install Elman again (`pip install --force-reinstall --no-deps .`)"
+        if name == "native":
+            raise MissingExtraError(
+                f"the native engine was not built here ({error}); {how}, or use reference"
+            ) from error
+        warnings.warn(f"Elman runs without its fast native engine, on the reference engine; {how}", stacklevel=4)
+        return _reference(name)
+    return NativeEngine

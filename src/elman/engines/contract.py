@@ -215,10 +215,23 @@ class Engine(ABC):
     """
 
     name: str
+    dtype: np.dtype[Any]
     network: Network
     loss: Loss | None
     learning_rate: float
     updates: int
+
+    @abstractmethod
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss | None = None,
+        optimiser: Optimiser | None = None,
+        *,
+        backprop_steps: int | None = None,
+        dtype: str | None = None,
+        seed: int = 0,
+    ) -> None: ...
 
     @abstractmethod
     def forward(self, inputs: Array, state: State | None = None, lengths: Array | None = None) -> tuple[Array, State]:

@@ -71,14 +71,15 @@ class SequenceClassifier(Estimator):
         inputs = scaled(scaler, part)
         batches = SequenceBatches(
             inputs.values, part_codes, inputs.lengths, batch_size=self.batch_size, shuffle=self.shuffle,
-            steps=self.steps, carry=self.carry, aligned=False, seed=self.seed,
+            steps=self.steps, carry=self.carry, aligned=False, dtype=self._dtype, seed=self.seed,
         )  # fmt: skip
         watched_batches = None
         if watched is not None:
             seen = scaled(scaler, watched[0])
             watched_batches = SequenceBatches(
-                seen.values, watched[1], seen.lengths, batch_size=PREDICT_BATCH, shuffle=False, aligned=False
-            )
+                seen.values, watched[1], seen.lengths, batch_size=PREDICT_BATCH, shuffle=False, aligned=False,
+                dtype=self._dtype,
+            )  # fmt: skip
         self.classes_, self.n_features_in_ = labels.classes, sequences.features
         self._labels, self._scaler = labels, scaler
         data = arrays_of(sequences, codes, *(watched or ()))

@@ -19,7 +19,7 @@ from elman import training
 from elman.cells import Array
 from elman.data.batches import Batches
 from elman.data.sequences import Sequences
-from elman.engines import Engine, Loss, Optimiser, Stream, make_engine
+from elman.engines import Engine, Loss, Optimiser, Stream, dtype_of, make_engine
 from elman.errors import NotFittedError, RunError, UsageError
 from elman.network import Network, load_model, save_model
 from elman.training import Observer, Training
@@ -168,6 +168,20 @@ class Estimator(ABC):
         """Take a trained network, and make the engine that predicts with it."""
         self.network_ = network
         self._engine: Engine = make_engine(self.engine, network, dtype=self.dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the engine, which may hold what cannot be copied; for `copy`, joblib and the like."""
+        return {name: value for name, value in self.__dict__.items() if name != "_engine"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if "network_" in state:
+            self._adopt(state["network_"])
+
+    @property
+    def _dtype(self) -> str:
+        """The type of number that the engine computes in."""
+        return dtype_of(self.engine, self.dtype)
 
     def _network(self, **sizes: Any) -> Network:
         """A fresh network of these sizes, with the estimator's options."""

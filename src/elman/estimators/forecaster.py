@@ -287,9 +287,9 @@ class Forecaster(Estimator):
         inputs = WindowsOf(features, starts, self.window_)
         if self.strategy == "recursive":
             targets = WindowsOf(z, [s + 1 for s in starts], self.window_)
-            return SequenceBatches(inputs, targets, seed=self.seed, **options)
+            return SequenceBatches(inputs, targets, dtype=self._dtype, seed=self.seed, **options)
         ahead = WindowsOf(z, [s + self.window_ for s in starts], self.horizon, flat=True)
-        return SequenceBatches(inputs, ahead, aligned=False, seed=self.seed, **options)
+        return SequenceBatches(inputs, ahead, aligned=False, dtype=self._dtype, seed=self.seed, **options)
 
     def _scale_of(self, values: Array) -> tuple[Array, Array]:
         if self.scale == "none":

@@ -167,7 +167,9 @@ class SequenceRegressor(Estimator):
         x, y = scaled(self._scaler, inputs), scaled(self._target_scaler, targets)
         aligned = self.output == "every"
         values = y.values if aligned else y.values[:, 0]
-        return SequenceBatches(x.values, values, x.lengths, aligned=aligned, seed=self.seed, **options)
+        return SequenceBatches(
+            x.values, values, x.lengths, aligned=aligned, dtype=self._dtype, seed=self.seed, **options
+        )
 
     def _streaming_network(self) -> Network:
         return folded(replace(self._fitted(), head="every"), self._scaler, self._target_scaler)

@@ -1,0 +1,1 @@
+"""The workbench: `python -m benchmarks` checks every kernel, then times it beside its rivals. See docs/native-engine.md."""

@@ -1,0 +1,116 @@
+"""python -m benchmarks [GROUP ...] [--full] [--threads N] [--samples N] [--json FILE]
+
+Groups: peak, seeds, streams, layers; all of them where none is named. Prints a table a group and, for layers, the geometric
+means. `--full` runs the whole grid of layers (an hour); without it a corner of it. JAX and ONNX Runtime take part where they
+are installed; $ELMAN_RIVALS_PYTHON may name another interpreter that has them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from math import exp, log
+from pathlib import Path
+
+from benchmarks.bench import Bench, Result
+from benchmarks.registry import CELLS, cases
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("groups", nargs="*")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--only", default="", help="run cases whose name contains this")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--samples", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.05, help="of each sample")
+    parser.add_argument("--json", type=Path)
+    wanted = parser.parse_args()
+    bench = Bench(wanted.threads, wanted.samples, wanted.seconds)
+    results: list[Result] = []
+    group = ""
+    print(f"{_machine()}; {wanted.threads} threads, load {os.getloadavg()[0]:.1f}", flush=True)
+    try:
+        for case in cases(wanted.groups, full=wanted.full):
+            if wanted.only not in case.name:
+                continue
+            if case.group != group:
+                group = case.group
+                print(f"\n## {group}", flush=True)
+            results.append(bench.run(case))
+            print(line(results[-1], _peak(results)), flush=True)
+    finally:
+        bench.stop()
+    _means(results)
+    print("\n" + "; ".join(bench.versions()))
+    if wanted.json:
+        rows = [{"case": r.case.name, "group": r.case.group, "params": r.case.params, "seconds": r.seconds,
+                 "difference": r.difference, "memory_mb": r.memory, "disturbed": r.disturbed} for r in results]  # fmt: skip
+        wanted.json.write_text(
+            json.dumps({"machine": _machine(), "versions": bench.versions(), "rows": rows}, indent=1)
+        )
+
+
+def line(result: Result, peak: float) -> str:
+    """One result: ours, each rival and how many times as long it takes, and our share of the peak."""
+    case = result.case
+    parts = [f"{case.name:28s}"]
+    first, *rivals = result.seconds
+    parts.append(f"{first} {_time(result.median(first) / case.per):>9s}/{case.unit} ±{result.spread(first):4.0%}")
+    for rival in rivals:
+        parts.append(f"{rival} {_time(result.median(rival) / case.per):>9s} x{result.ratio(rival):7.2f}")
+    if case.flops:
+        rate = case.flops / result.median(first) / 1e9
+        parts.append(f"{rate:6.1f} GFLOP/s" + (f" {rate / peak:4.0%} of peak" if peak else ""))
+    if case.group == "seeds" and case.unit == "token":
+        parts.append(f"{case.per / result.median(first):,.0f} tokens/s")
+    if result.disturbed:
+        parts.append(f"({result.disturbed} disturbed samples dropped)")
+    return "  ".join(parts)
+
+
+def _peak(results: list[Result]) -> float:
+    return max(
+        (r.case.flops / r.median(n) / 1e9 for r in results if r.case.group == "peak" for n in r.seconds), default=0
+    )
+
+
+def _means(results: list[Result]) -> None:
+    """Geometric means of the ratios to torch.nn, by cell and mode, and the slowest case of each."""
+    for cell in CELLS:
+        for mode in ("train", "forward"):
+            found = [r for r in results if r.case.group == "layers" and "torch" in r.seconds
+                     and (r.case.params["cell"], r.case.params["mode"]) == (cell, mode)]  # fmt: skip
+            if found:
+                mean = exp(sum(log(r.ratio("torch")) for r in found) / len(found))
+                worst = min(found, key=lambda r: r.ratio("torch"))
+                below = sum(r.ratio("torch") < 1 for r in found)
+                print(f"{cell} {mode}: {mean:.2f} times torch.nn in the geometric mean of {len(found)}; least "
+                      f"{worst.ratio('torch'):.2f} ({worst.case.name}); {below} slower")  # fmt: skip
+
+
+def _time(seconds: float) -> str:
+    for scale, unit in ((1, "s"), (1e-3, "ms"), (1e-6, "us")):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def _machine() -> str:
+    model = platform.processor() or platform.machine()
+    try:
+        names = [
+            row.split(":")[1].strip() for row in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in row
+        ]
+        model = names[0] if names else model
+    except OSError:
+        pass
+    return f"{model}, {os.cpu_count()} processors, {platform.system()}, Python {sys.version.split()[0]}"
+
+
+if __name__ == "__main__":
+    main()

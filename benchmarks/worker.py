@@ -1,0 +1,55 @@
+"""A contender in a process of its own: makes a case, answers with its numbers, and times it when told to.
+
+One process a contender, because their thread pools would spin against each other in one. Lines of JSON come in and go out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def sample(run: Callable[[], object], seconds: float) -> float:
+    """Seconds a run takes, as a mean over so many runs that they take `seconds` together."""
+    started = time.perf_counter()
+    count = 0
+    while True:
+        run()
+        count += 1
+        passed = time.perf_counter() - started
+        if passed >= seconds:
+            return passed / count
+
+
+def main() -> None:
+    module, threads = sys.argv[1], int(sys.argv[2])
+    contender = importlib.import_module(f"benchmarks.contenders.{module}_side")
+    versions = contender.start(threads)
+    print(json.dumps({"versions": versions}), flush=True)
+    run: Callable[[], object] | None = None
+    for line in sys.stdin:
+        order: dict[str, Any] = json.loads(line)
+        if order["do"] == "make":
+            run = None
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            run, answer = contender.make(order["kind"], order["params"])
+            found = answer()
+            if found is not None:
+                np.savez(Path(order["answer"]), **found)
+            after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            print(json.dumps({"answered": found is not None, "memory_mb": (after - before) / 1024}), flush=True)
+        elif order["do"] == "time":
+            assert run is not None
+            print(json.dumps({"seconds": sample(run, order["seconds"])}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

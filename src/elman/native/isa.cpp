@@ -1,0 +1,80 @@
+#include "isa.h"
+
+#include <cstdlib>
+#include <mutex>
+#include <stdexcept>
+
+namespace elman {
+
+namespace {
+
+#if defined(__x86_64__) && defined(__GNUC__)
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+}
+#else
+// Elsewhere a build is for one processor: what was compiled in may be run.
+bool has_avx2() { return avx2_kernels<float>() != nullptr; }
+bool has_avx512() { return avx512_kernels<float>() != nullptr; }
+#endif
+
+template <class T>
+const Kernels<T>* kernels_by_name(const std::string& name) {
+  if (name == "avx512") return avx512_kernels<T>();
+  if (name == "avx2") return avx2_kernels<T>();
+  if (name == "neon") return neon_kernels<T>();
+  return plain_kernels<T>();
+}
+
+std::mutex chosen_guard;
+std::string chosen;
+
+std::string checked(const std::string& name) {
+  const std::vector<std::string> known = available_isas();
+  std::string list;
+  for (const std::string& isa : known) {
+    if (isa == name) return name;
+    list += (list.empty() ? "" : ", ") + isa;
+  }
+  throw std::invalid_argument("`ELMAN_ISA` must be one of " + list + " on this machine; got '" + name + "'");
+}
+
+}  // namespace
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> found;
+  if (avx512_kernels<float>() && has_avx512()) found.push_back("avx512");
+  if (avx2_kernels<float>() && has_avx2()) found.push_back("avx2");
+  if (neon_kernels<float>()) found.push_back("neon");
+  found.push_back("baseline");
+  return found;
+}
+
+std::string current_isa() {
+  const std::lock_guard<std::mutex> guard(chosen_guard);
+  if (chosen.empty()) {
+    const char* forced = std::getenv("ELMAN_ISA");
+    chosen = forced && *forced ? checked(forced) : available_isas().front();
+  }
+  return chosen;
+}
+
+void set_isa(const std::string& name) {
+  const std::string known = checked(name);
+  const std::lock_guard<std::mutex> guard(chosen_guard);
+  chosen = known;
+}
+
+template <class T>
+const Kernels<T>& kernels_for(int64_t hidden) {
+  std::string name = current_isa();
+  if (name == "avx512" && hidden * static_cast<int64_t>(sizeof(T)) <= 32 && avx2_kernels<T>()) name = "avx2";
+  return *kernels_by_name<T>(name);
+}
+
+template const Kernels<float>& kernels_for<float>(int64_t);
+template const Kernels<double>& kernels_for<double>(int64_t);
+
+}  // namespace elman

@@ -1,0 +1,37 @@
+// Assembles the kernel table of one instruction set. Included by kernels_<isa>.cpp, which name it by ELMAN_TARGET.
+#pragma once
+
+#include "elements.h"
+#include "product.h"
+#include "tiny.h"
+#include "walk.h"
+
+namespace elman::ELMAN_TARGET {
+
+template <class T>
+inline constexpr Kernels<T> table{
+    .name = ELMAN_TARGET_NAME,
+    .width = Vec<T>::width,
+    .wide_panel = Vec<T>::registers == 32 ? 4 : 3,
+    .tall_panel = most_vectors,
+    .pack_transposed = &pack_transposed<T>,
+    .pack_straight = &pack_straight<T>,
+    .product = &product<T>,
+    .dot = &dot<T>,
+    .forward = &forward<T>,
+    .backward = &backward<T>,
+    .outer = &outer<T>,
+    .outer_work = &outer_work<T>,
+    .column_sums = &column_sums<T>,
+    .add = &add<T>,
+    .multiply = &multiply<T>,
+    .scale = &scale<T>,
+    .clip = &clip<T>,
+    .sum_of_squares = &sum_of_squares<T>,
+    .update = &update<T>,
+    .softmax = &softmax<T>,
+    .tiny = &tiny<T>,
+    .activate = &activate<T>,
+};
+
+}  // namespace elman::ELMAN_TARGET

@@ -1,0 +1,264 @@
+#include "pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "denormals.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+#if defined(__linux__)
+#include <pthread.h>
+#include <sched.h>
+#endif
+
+namespace elman {
+
+namespace {
+
+void pause_processor() {
+#if defined(__x86_64__) || defined(_M_X64)
+  _mm_pause();
+#elif defined(__aarch64__) && defined(__GNUC__)
+  __asm__ __volatile__("yield");
+#endif
+}
+
+#if defined(__linux__)
+int read_number(const char* path, int otherwise) {
+  int value = otherwise;
+  if (std::FILE* file = std::fopen(path, "r")) {
+    if (std::fscanf(file, "%d", &value) != 1) value = otherwise;
+    std::fclose(file);
+  }
+  return value;
+}
+
+// Cores, not hardware threads: two threads of one core share the units that the kernels keep busy.
+int physical_cores() {
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return static_cast<int>(std::thread::hardware_concurrency());
+  std::set<std::pair<int, int>> cores;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed)) continue;
+    char path[96];
+    std::snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/physical_package_id", cpu);
+    const int package = read_number(path, 0);
+    std::snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/core_id", cpu);
+    cores.insert({package, read_number(path, 1000000 + cpu)});
+  }
+  int count = static_cast<int>(cores.size());
+  if (std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {  // a container's share of the machine
+    long quota = 0, period = 0;
+    if (std::fscanf(file, "%ld %ld", &quota, &period) == 2 && period > 0)
+      count = std::min(count, std::max(1, static_cast<int>(quota / period)));
+    std::fclose(file);
+  }
+  return count;
+}
+#else
+int physical_cores() { return static_cast<int>(std::thread::hardware_concurrency()); }
+#endif
+
+// Workers wait for the job number to change: they spin for some tens of microseconds, as training posts its next job
+// within that time, and sleep after it.
+//
+// Joining a job: a worker first counts itself in, then looks whether the job is open; the caller first closes it, then
+// waits until no worker is counted in. So a job's data are never touched after its caller has gone on.
+class Pool {
+ public:
+  using Call = void (*)(void*, int, int);
+
+  std::mutex lease;
+
+  void resize(int workers) {
+    if (workers == static_cast<int>(workers_.size())) return;
+    stop();
+    stopping_.store(false);
+    for (int i = 0; i < workers; ++i) workers_.emplace_back([this, seen = job_.load()] { serve(seen); });
+  }
+
+  // Each part is taken by whoever is free next.
+  void run(int parts, Call call, void* work) {
+    call_ = call;
+    work_ = work;
+    parts_ = parts;
+    next_.store(0);
+    together_ = false;
+    open();
+    take_parts();
+    close();
+  }
+
+  // All parts at once, by the caller and the workers that came within `patience_us`.
+  void run_together(int most, double patience_us, Call call, void* work, Barrier& barrier) {
+    call_ = call;
+    work_ = work;
+    entered_.store(0);
+    team_.store(0);
+    together_ = true;
+    open();
+    const auto start = std::chrono::steady_clock::now();
+    const auto patience = std::chrono::duration<double, std::micro>(patience_us);
+    while (entered_.load(std::memory_order_relaxed) < most - 1) {
+      for (int i = 0; i < 16; ++i) pause_processor();
+      if (std::chrono::steady_clock::now() - start > patience) break;
+    }
+    const int team = std::min(most, entered_.fetch_add(door_shut) + 1);
+    barrier.reset(team);
+    team_.store(team, std::memory_order_release);
+    call(work, 0, team);
+    close();
+  }
+
+  // In a forked child the threads are gone: forget them, and start new ones when next asked.
+  void forget() {
+    for (std::thread& worker : workers_) new std::thread(std::move(worker));  // never joined, so never destroyed
+    workers_.clear();
+    active_.store(0);
+  }
+
+ private:
+  static constexpr int door_shut = 1 << 20;
+
+  void open() {
+    open_.store(true);
+    job_.fetch_add(1);
+    job_.notify_all();
+  }
+
+  void close() {
+    open_.store(false);
+    for (int spins = 0; active_.load() != 0; ++spins) spins < 20000 ? pause_processor() : std::this_thread::yield();
+  }
+
+  void take_parts() {
+    for (int part = next_.fetch_add(1); part < parts_; part = next_.fetch_add(1)) call_(work_, part, parts_);
+  }
+
+  void join() {
+    const FlushDenormals flush;
+    if (!together_) {
+      take_parts();
+      return;
+    }
+    const int index = entered_.fetch_add(1);
+    if (index >= door_shut) return;
+    int team = 0;
+    for (int spins = 0; (team = team_.load(std::memory_order_acquire)) == 0; ++spins)
+      spins < 20000 ? pause_processor() : std::this_thread::yield();
+    if (index + 1 < team) call_(work_, index + 1, team);
+  }
+
+  void serve(unsigned seen) {
+    for (;;) {
+      for (int spins = 0; job_.load() == seen; ++spins) {
+        if (spins < 1500)
+          pause_processor();
+        else
+          job_.wait(seen);
+      }
+      seen = job_.load();
+      if (stopping_.load()) return;
+      active_.fetch_add(1);
+      if (open_.load()) join();
+      active_.fetch_sub(1);
+    }
+  }
+
+  void stop() {
+    stopping_.store(true);
+    job_.fetch_add(1);
+    job_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+    workers_.clear();
+  }
+
+  std::vector<std::thread> workers_;
+  Call call_ = nullptr;
+  void* work_ = nullptr;
+  int parts_ = 0;
+  bool together_ = false;
+  std::atomic<bool> stopping_{false}, open_{false};
+  alignas(64) std::atomic<unsigned> job_{0};
+  alignas(64) std::atomic<int> next_{0};
+  alignas(64) std::atomic<int> active_{0};
+  alignas(64) std::atomic<int> entered_{0};
+  std::atomic<int> team_{0};
+};
+
+Pool* pool = nullptr;
+std::mutex pool_made;
+std::atomic<int> wanted{0};
+
+Pool& the_pool() {
+  const std::lock_guard<std::mutex> guard(pool_made);
+  if (!pool) {
+    pool = new Pool;  // kept until the process ends: workers may still sleep in it then
+#if defined(__linux__)
+    pthread_atfork(nullptr, nullptr, [] {
+      pool->forget();
+      new (&pool->lease) std::mutex;
+    });
+#endif
+  }
+  return *pool;
+}
+
+}  // namespace
+
+void Barrier::wait() {
+  const int round = round_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
+    arrived_.store(0, std::memory_order_relaxed);
+    round_.store(round + 1, std::memory_order_release);
+    return;
+  }
+  for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins)
+    spins < 4000 ? pause_processor() : std::this_thread::yield();
+}
+
+int default_threads() {
+  if (const char* text = std::getenv("ELMAN_NUM_THREADS")) {
+    const int count = std::atoi(text);
+    if (count > 0) return count;
+  }
+  return std::max(1, physical_cores());
+}
+
+int threads() {
+  if (wanted.load() == 0) wanted.store(default_threads());
+  return wanted.load();
+}
+
+void set_threads(int count) { wanted.store(std::max(1, count)); }
+
+Team::Team() : size_(1) {
+  const int count = threads();
+  if (count > 1 && the_pool().lease.try_lock()) {
+    leased_ = true;
+    pool->resize(count - 1);
+    size_ = count;
+  }
+}
+
+Team::~Team() {
+  if (leased_) pool->lease.unlock();
+}
+
+void Team::post(int parts, Call call, void* work) { pool->run(parts, call, work); }
+
+void Team::post_together(int most, double patience_us, Call call, void* work) {
+  pool->run_together(std::min(most, size_), patience_us, call, work, barrier_);
+}
+
+}  // namespace elman

@@ -1,0 +1,30 @@
+// One vector type for every instruction set: Vec<float> and Vec<double>, and the operations the kernels are written in.
+//
+// Included only by the kernel files, once for each instruction set, with ELMAN_TARGET naming the namespace that
+// everything here lies in. No function here may be shared between instruction sets: the linker would keep one copy,
+// and an older processor would meet instructions that it does not have. So: no standard containers, no globals.
+//
+// Rules the kernels rely on:
+//   fma(a, b, c) is a * b + c in one rounding where the processor can; the compiler fuses nothing by itself
+//   (-ffp-contract=off), so an element's value never depends on the tile that computed it.
+//   max(a, b) and min(a, b) give b where either is not a number.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__GNUC__)
+#define ELMAN_INLINE inline __attribute__((always_inline))
+#else
+#define ELMAN_INLINE __forceinline
+#endif
+
+#if defined(ELMAN_ISA_AVX512)
+#include "simd_avx512.h"
+#elif defined(ELMAN_ISA_AVX2)
+#include "simd_avx2.h"
+#elif defined(ELMAN_ISA_NEON)
+#include "simd_neon.h"
+#else
+#include "simd_plain.h"
+#endif

@@ -1,0 +1,267 @@
+// Forward through the layers. See stack.h.
+#include <algorithm>
+#include <cstring>
+
+#include "dropout.h"
+#include "stack.h"
+
+namespace elman {
+
+namespace {
+
+// Numbers of projected input that are worked through at a time, so that the walk finds them in the nearest caches.
+constexpr int64_t chunk_numbers = 64 * 1024;
+
+// Copies `count` natural rows of `size` numbers into padded ones; zeros where there is nothing to copy.
+template <class T>
+void fill_rows(T* to, int64_t to_stride, const T* from, int64_t count, int64_t size, int64_t padded) {
+  for (int64_t n = 0; n < count; ++n, to += to_stride) {
+    if (from)
+      std::copy_n(from + n * size, size, to);
+    else
+      std::fill_n(to, size, T(0));
+    std::fill_n(to + size, padded - size, T(0));
+  }
+}
+
+}  // namespace
+
+template <class T>
+Stack<T>::Stack(const Shape& shape, const Layout& layout, const Kernels<T>& kernels)
+    : shape_(shape),
+      layout_(layout),
+      k_(kernels),
+      packer_(shape_, kernels),
+      weights_(static_cast<std::size_t>(shape.rows())),
+      gates_(static_cast<std::size_t>(shape.rows())),
+      h_(static_cast<std::size_t>(std::max<int64_t>(2, shape.num_layers))),
+      c_(static_cast<std::size_t>(std::max<int64_t>(2, shape.num_layers))),
+      masks_(static_cast<std::size_t>(shape.num_layers)),
+      dropped_(static_cast<std::size_t>(shape.num_layers)) {}
+
+template <class T>
+LayerSource<T> Stack<T>::source(const T* parameters, int64_t row) const {
+  const Layout::Row& at = layout_.rows[static_cast<std::size_t>(row)];
+  return {parameters + at.ih, parameters + at.hh, at.bias_ih < 0 ? nullptr : parameters + at.bias_ih,
+          at.bias_hh < 0 ? nullptr : parameters + at.bias_hh, shape_.layer_input(row / shape_.directions)};
+}
+
+// Rule: whole sequences to each thread, which then never wait for each other, where there are enough of them to use
+// each loaded weight several times; else columns to each thread, meeting after every step, where a step is long
+// enough to be worth a meeting (about 0.3 us). Measured in docs/native-engine.md.
+template <class T>
+typename Stack<T>::Plan Stack<T>::plan(int64_t steps, int64_t count) const {
+  const double step = 2.0 * static_cast<double>(count * shape_.gates() * shape_.hidden_size * shape_.hidden_size);
+  const double all = step * static_cast<double>(steps);
+  // A tenth of the time that one thread would take alone, at some 50 multiply-adds a nanosecond.
+  const double patience_us = all / 1e6;
+  const int rows = static_cast<int>(std::min<int64_t>(used_threads_, count));
+  if (used_threads_ == 1 || all < 4e5) return {Split::none, 1, 0};
+  if (count >= 8 * used_threads_) return {Split::rows, rows, 0};
+  if (step >= 2e5) return {Split::columns, used_threads_, patience_us};
+  return rows > 1 ? Plan{Split::rows, rows, 0} : Plan{Split::none, 1, 0};
+}
+
+template <class T>
+Rows<const T> Stack<T>::layer_input(int64_t layer) const {
+  const int64_t count = input_.count;
+  if (layer > 0) {
+    if (input_.keep && input_.drop && shape_.dropout > 0)
+      return {dropped_[static_cast<std::size_t>(layer - 1)].data(), count * wide(), wide()};
+    const std::size_t below = static_cast<std::size_t>(input_.keep ? layer - 1 : (layer - 1) % 2);
+    return {h_[below].data() + count * wide(), count * wide(), wide()};
+  }
+  if (shape_.inputs == Inputs::dense && !input_.keep)
+    return input_.dense;
+  const int64_t features = shape_.layer_input(0), padded = (features + k_.width - 1) / k_.width * k_.width;
+  return {x_.data(), count * padded, padded};
+}
+
+// Time-major, padded inputs: for the backward pass, and rows of the embedding table.
+template <class T>
+void Stack<T>::load_inputs(Team& team) {
+  if (shape_.inputs == Inputs::one_hot || (shape_.inputs == Inputs::dense && !input_.keep)) return;
+  const int64_t features = shape_.layer_input(0), padded = (features + k_.width - 1) / k_.width * k_.width;
+  T* x = x_.reserve(input_.steps * input_.count * padded);
+  const T* table = layout_.embedding < 0 ? nullptr : parameters_ + layout_.embedding;
+  const int parts = input_.steps * input_.count * padded > 100000 ? team.size() : 1;
+  team.share(parts, input_.steps, 1, [&](int64_t from, int64_t to) {
+    for (int64_t t = from; t < to; ++t)
+      for (int64_t n = 0; n < input_.count; ++n) {
+        const int64_t at = n * input_.steps + t;
+        const T* row = table ? table + input_.tokens[at] * features : input_.dense.at(t, n);
+        fill_rows(x + (t * input_.count + n) * padded, padded, row, 1, features, padded);
+      }
+  });
+}
+
+template <class T>
+void Stack<T>::drop_outputs(int64_t layer, Team& team) {
+  const int64_t numbers = input_.steps * input_.count * wide(), hidden = shape_.hidden_size;
+  T* mask = masks_[static_cast<std::size_t>(layer)].reserve(numbers);
+  T* out = dropped_[static_cast<std::size_t>(layer)].reserve(numbers);
+  const T* h = h_[static_cast<std::size_t>(layer)].data() + input_.count * wide();
+  const DropoutMask value(input_.seed, input_.update, static_cast<uint64_t>(layer), shape_.dropout);
+  team.share(numbers > 20000 ? team.size() : 1, input_.steps, 1, [&](int64_t from, int64_t to) {
+    for (int64_t t = from; t < to; ++t)
+      for (int64_t n = 0; n < input_.count; ++n) {
+        T* row = mask + (t * input_.count + n) * wide();
+        const int64_t first = (n * input_.steps + t) * hidden * shape_.directions;
+        for (int64_t d = 0; d < shape_.directions; ++d, row += padded()) {
+          for (int64_t j = 0; j < hidden; ++j) row[j] = static_cast<T>(value(static_cast<uint64_t>(first + d * hidden + j)));
+          std::fill_n(row + hidden, padded() - hidden, T(0));
+        }
+      }
+    const int64_t begin = from * input_.count * wide(), end = to * input_.count * wide();
+    k_.multiply(out + begin, h + begin, mask + begin, end - begin);
+  });
+}
+
+// The projected inputs of steps [t0, t1), sequences [n0, n1), vectors of columns [v0, v1), into rows that begin at
+// step `first`.
+template <class T>
+void Stack<T>::project(int64_t row, Rows<T> gates, int64_t first, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
+                       int64_t v0, int64_t v1) const {
+  const int64_t layer = row / shape_.directions;
+  const LayerWeights<T>& w = weights_[static_cast<std::size_t>(row)];
+  if (layer == 0 && shape_.inputs == Inputs::one_hot) {
+    const T* table = w.input.panels().data;
+    const int64_t stride = w.input.panels().vectors * k_.width, from = v0 * k_.width, size = (v1 - v0) * k_.width;
+    for (int64_t t = t0; t < t1; ++t)
+      for (int64_t n = n0; n < n1; ++n)
+        std::memcpy(gates.at(t - first, n) + from, table + input_.tokens[n * input_.steps + t] * stride + from,
+                    static_cast<std::size_t>(size) * sizeof(T));
+    return;
+  }
+  Rows<const T> a = layer_input(layer);
+  a.data = a.at(t0);
+  gates.data = gates.at(t0 - first);
+  const int64_t pieces = layer > 0 ? shape_.directions : 1;
+  const int64_t length = shape_.layer_input(layer) / pieces;
+  const ProductArgs<T> product{a,     pieces,         length, padded(), w.input.panels(),
+                               w.bias.data(), gates, w.input.panels().vectors * k_.width, false};
+  k_.product(product, {0, t1 - t0, n0, n1, v0, v1});
+}
+
+template <class T>
+void Stack<T>::run_layer(int64_t row, Team& team) {
+  const int64_t layer = row / shape_.directions, steps = input_.steps, count = input_.count, hp = padded();
+  const int64_t direction = row % shape_.directions;
+  const bool reverse = direction == 1, keep = input_.keep;
+  LayerWeights<T>& w = weights_[static_cast<std::size_t>(row)];
+  const LayerSource<T> from = source(parameters_, row);
+  packer_.bias(w, from, version_);
+  if (layer == 0 && shape_.inputs == Inputs::one_hot)
+    packer_.tokens(w, from, version_, team);
+  else
+    packer_.input(w, from, version_, count * steps == 1, team);
+  packer_.recurrent(w, from, version_, count == 1, team);
+
+  const int64_t slots = slots_of(shape_.cell) * hp;
+  const int64_t chunk = std::clamp<int64_t>(chunk_numbers / (count * slots), std::min<int64_t>(steps, 8), steps);
+  Buffer<T>& gate_memory = gates_[static_cast<std::size_t>(keep ? row : 0)];
+  gate_memory.reserve((keep ? steps : chunk) * count * slots);
+  const std::size_t place = static_cast<std::size_t>(keep ? layer : layer % 2);
+  if (direction == 0) h_[place].reserve((steps + 2) * count * wide());
+
+  ForwardArgs<T> f{};
+  f.cell = shape_.cell;
+  f.keep = keep;
+  f.reverse = reverse;
+  f.steps = steps;
+  f.hidden = shape_.hidden_size;
+  f.padded = hp;
+  f.gates = {gate_memory.data(), count * slots, slots};
+  f.h = {h_[place].data() + direction * hp, count * wide(), wide()};
+  f.weights = w.recurrent.panels();
+  f.bias_n = shape_.cell == Cell::gru && shape_.bias ? w.bias_n.data() : nullptr;
+  f.lengths = input_.lengths;
+  const int64_t start = reverse ? steps + 1 : 0, state = row * count * shape_.hidden_size;
+  fill_rows(f.h.at(start), wide(), input_.state.h ? input_.state.h + state : nullptr, count, shape_.hidden_size, hp);
+  if (shape_.has_cell_state()) {
+    // Without keeping, one row a sequence is enough: c is only read and written in place.
+    if (direction == 0 || !keep) c_[place].reserve(keep ? (steps + 2) * count * wide() : count * hp);
+    f.c = keep ? Rows<T>{c_[place].data() + direction * hp, count * wide(), wide()} : Rows<T>{c_[place].data(), 0, hp};
+    fill_rows(f.c.at(start), f.c.sequence, input_.state.c ? input_.state.c + state : nullptr, count, shape_.hidden_size, hp);
+  }
+
+  const int64_t vectors = packer_.hidden_vectors(), all = shape_.gates() * vectors;
+  run_plan(plan(steps, count), team, [&](int part, int parts, Barrier* barrier) {
+    ForwardArgs<T> mine = f;
+    const bool columns = barrier != nullptr;
+    mine.n0 = columns ? 0 : count * part / parts;
+    mine.n1 = columns ? count : count * (part + 1) / parts;
+    mine.v0 = 0, mine.v1 = vectors;
+    int64_t first = 0, last = all;  // of the projection's columns, in whole panels
+    if (columns) {
+      const auto edge = [&](int64_t total, int64_t width, int64_t i) {
+        return std::min(total, (total + width - 1) / width * i / parts * width);
+      };
+      mine.v0 = edge(vectors, f.weights.per_panel, part), mine.v1 = edge(vectors, f.weights.per_panel, part + 1);
+      const int64_t width = layer == 0 && shape_.inputs == Inputs::one_hot ? 1 : w.input.panels().per_panel;
+      first = edge(all, width, part), last = edge(all, width, part + 1);
+      mine.barrier = barrier;
+    }
+    for (int64_t s = 0; s < steps; s += chunk) {
+      mine.step0 = s, mine.step1 = std::min(steps, s + chunk);
+      const int64_t t0 = reverse ? steps - mine.step1 : mine.step0, t1 = reverse ? steps - mine.step0 : mine.step1;
+      mine.gates_first = keep ? 0 : t0;
+      project(row, f.gates, mine.gates_first, t0, t1, mine.n0, mine.n1, first, last);
+      if (columns) barrier->wait();
+      k_.forward(mine);
+    }
+  });
+
+  const Rows<T> h = f.h, c = f.c;
+  const int64_t end = reverse ? 1 : steps, hidden = shape_.hidden_size;
+  for (int64_t n = 0; n < count; ++n) {
+    std::copy_n(h.at(end, n), hidden, last_h_.data() + state + n * hidden);
+    if (c.data) std::copy_n(c.at(end, n), hidden, last_c_.data() + state + n * hidden);
+  }
+}
+
+template <class T>
+void Stack<T>::forward(const T* parameters, uint64_t version, const PassInput<T>& input, Team& team) {
+  input_ = input;
+  parameters_ = parameters;
+  version_ = version;
+  used_threads_ = team.size();
+  const int64_t states = shape_.rows() * input.count * shape_.hidden_size;
+  last_h_.reserve(states);
+  if (shape_.has_cell_state()) last_c_.reserve(states);
+  load_inputs(team);
+  for (int64_t layer = 0; layer < shape_.num_layers; ++layer) {
+    for (int64_t direction = 0; direction < shape_.directions; ++direction)
+      run_layer(layer * shape_.directions + direction, team);
+    if (input.drop && shape_.dropout > 0 && layer + 1 < shape_.num_layers) drop_outputs(layer, team);
+  }
+  const std::size_t place = static_cast<std::size_t>(input.keep ? shape_.num_layers - 1 : (shape_.num_layers - 1) % 2);
+  top_ = {h_[place].data() + input.count * wide(), input.count * wide(), wide()};
+}
+
+template <class T>
+Rows<const T> Stack<T>::gate(int64_t row, int slot) const {
+  const int64_t slots = slots_of(shape_.cell) * padded();
+  return {gates_[static_cast<std::size_t>(row)].data() + slot * padded(), input_.count * slots, slots};
+}
+
+template <class T>
+Rows<const T> Stack<T>::states(int64_t row, bool cell) const {
+  const std::size_t layer = static_cast<std::size_t>(row / shape_.directions);
+  const T* data = (cell ? c_ : h_)[layer].data() + input_.count * wide() + row % shape_.directions * padded();
+  return {data, input_.count * wide(), wide()};
+}
+
+template <class T>
+int64_t Stack<T>::bytes() const {
+  int64_t total = x_.bytes() + last_h_.bytes() + last_c_.bytes() + dh_.bytes() + dc_.bytes() + d_above_.bytes() +
+                  d_below_.bytes() + scratch_.bytes();
+  for (const auto* group : {&gates_, &h_, &c_, &masks_, &dropped_})
+    for (const Buffer<T>& buffer : *group) total += buffer.bytes();
+  return total;
+}
+
+template class Stack<float>;
+template class Stack<double>;
+
+}  // namespace elman
