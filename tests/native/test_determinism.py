@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.closeness import assert_all_same_bits, assert_same_bits
+from tests.engines.cases import LOSSES, network
+from tests.native.test_parity import batch_for, pieces_for, state_for
 
 from elman.engines import Gradients, Optimiser, Steps
 from elman.engines.native import NativeEngine
 from elman.native import _core
 from elman.network import Network
-from tests.closeness import assert_all_same_bits, assert_same_bits
-from tests.engines.cases import LOSSES, network
-from tests.native.test_parity import batch_for, pieces_for, state_for
 
 # (cell, N, T, H): sequences shared out, columns shared out (one sequence, few sequences), the long sums of tiny layers,
 # and products large enough for packing.
@@ -50,7 +50,7 @@ def assert_same_run(first: tuple[Gradients, Steps, dict[str, np.ndarray]],
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("cell, n, t, hidden", SHAPES)
+@pytest.mark.parametrize(("cell", "n", "t", "hidden"), SHAPES)
 def test_any_number_of_threads(isa: str, cell: str, n: int, t: int, hidden: int, dtype: str) -> None:
     made = network(cell, hidden_size=hidden, input_size=20, bidirectional=n == 3)
     runs = []
@@ -61,7 +61,7 @@ def test_any_number_of_threads(isa: str, cell: str, n: int, t: int, hidden: int,
     assert_same_run(runs[0], runs[2])
 
 
-@pytest.mark.parametrize("cell, n, t, hidden", SHAPES)
+@pytest.mark.parametrize(("cell", "n", "t", "hidden"), SHAPES)
 def test_what_buffers_held_before(cell: str, n: int, t: int, hidden: int) -> None:
     """With every buffer filled with NaN first, nothing changes: nothing is read that was not written."""
     made = network(cell, hidden_size=hidden, input_size=3, num_layers=2, dropout=0.1)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.closeness import assert_close
 
 from elman.native import _core
-from tests.closeness import assert_close
 
 torch = pytest.importorskip("torch")
 CELLS = {"elman": (0, torch.nn.RNN), "gru": (3, torch.nn.GRU), "lstm": (4, torch.nn.LSTM)}

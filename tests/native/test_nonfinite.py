@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from elman.engines import Optimiser, Pieces
-from elman.engines.native import NativeEngine
 from tests.closeness import assert_all_same_bits
 from tests.engines.cases import CELLS, LOSSES, network
 from tests.native.test_parity import batch_for, pieces_for
+
+from elman.engines import Optimiser, Pieces
+from elman.engines.native import NativeEngine
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -28,7 +28,7 @@ def test_only_the_sequence_that_holds_it(isa: str, cell: str, value: float) -> N
         assert np.isnan(outputs[2, 3:]).all()
 
 
-@pytest.mark.parametrize("n, t, hidden", [(1, 1, 6), (4, 5, 20)], ids=["tiny", "general"])
+@pytest.mark.parametrize(("n", "t", "hidden"), [(1, 1, 6), (4, 5, 20)], ids=["tiny", "general"])
 @pytest.mark.parametrize("kind", ["sgd", "adam"])
 def test_training_stops_before_the_update(kind: str, n: int, t: int, hidden: int) -> None:
     made = network("elman-tanh", hidden_size=hidden)

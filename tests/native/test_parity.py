@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.closeness import assert_all_close, assert_close
+from tests.engines.cases import CELLS, LOSSES, network
 
 from elman.engines import Batch, Gradients, Loss, Optimiser, Pieces
 from elman.engines.native import NativeEngine
 from elman.engines.reference import ReferenceEngine
 from elman.network import Network
-from tests.closeness import assert_all_close, assert_close
-from tests.engines.cases import CELLS, LOSSES, network
 
 Array = NDArray[Any]
 
@@ -63,7 +63,7 @@ def state_for(made: Network, n: int) -> tuple[Array, ...]:
 OPTIONS = list(product((1, 2), (False, True), ("dense", "one_hot", "embedding"), ("every", "last"), (False, True)))
 
 
-@pytest.mark.parametrize("layers, bidirectional, inputs, head, lengths", OPTIONS)
+@pytest.mark.parametrize(("layers", "bidirectional", "inputs", "head", "lengths"), OPTIONS)
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients(cell: str, layers: int, bidirectional: bool, inputs: str, head: str, lengths: bool) -> None:
     made = network(cell, num_layers=layers, bidirectional=bidirectional, inputs=inputs, head=head, input_size=6,

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from tests.closeness import assert_same_bits
+from tests.engines.cases import network
 
 from elman.engines.native import NativeEngine
 from elman.native import _core
-from tests.closeness import assert_same_bits
-from tests.engines.cases import network
 
 PROGRAM = "from elman.native import _core; print(_core.isa(), _core.threads())"
 

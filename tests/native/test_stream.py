@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.closeness import assert_same_bits
+from tests.engines.cases import CELLS, network
 
 from elman.engines.native import NativeEngine, NativeStream
 from elman.errors import UsageError
-from tests.closeness import assert_same_bits
-from tests.engines.cases import CELLS, network
 
 Array = NDArray[Any]
 

@@ -347,11 +347,14 @@ class NativeStream(Stream):
         wanted = (self._sessions,) if network.tokens else (self._sessions, network.input_size)
         x, single = self._shaped(x, wanted)
         shape: tuple[int, ...] = (network.output_size,) if single else (self._sessions, network.output_size)
-        fits = out is not None and isinstance(out, np.ndarray) and out.shape == shape and out.dtype == self._engine.dtype
+        fits = (
+            out is not None and isinstance(out, np.ndarray) and out.shape == shape and out.dtype == self._engine.dtype
+        )
         if out is not None and not (fits and out.flags.c_contiguous and out.flags.writeable):
             came = f"{np.shape(out)}, {getattr(out, 'dtype', type(out).__name__)}"
             raise UsageError(f"`out` must be a writable C-contiguous array {shape} of {self._engine.dtype}; got {came}")
-        done: Array = self._step(x.reshape(wanted[1:]) if single and wanted[1:] else x, out)
+        done = self._step(x.reshape(wanted[1:]) if single and wanted[1:] else x, out)
+        assert done is not None  # the core takes what `_shaped` gives
         return done[0] if single and not wanted[1:] and out is None else done
 
     def _shaped(self, x: Any, wanted: tuple[int, ...]) -> tuple[Array, bool]:
