@@ -333,7 +333,7 @@ class NativeStream(Stream):
     @property
     def state(self) -> State:
         state = self._engine._new_state(self._sessions)
-        self._stepper.get_state(*state)
+        self._stepper.get_state(state[0], state[1] if len(state) == 2 else None)
         return state
 
     @state.setter
