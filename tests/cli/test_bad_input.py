@@ -181,7 +181,7 @@ TABLE: dict[str, Bad] = {
         "broken.toml", "broken.toml is not a TOML recipe: ", "(at line 2, column 6); correct that place", code=DATA,
     ),
     "a recipe in a wrong encoding": train("latin.toml", "latin.toml is not a TOML recipe: ", "0xe9", code=DATA),
-    "an unknown engine": train("sine-online --engine warp", "`engine` must be one of auto, reference", "got 'warp'"),
+    "an unknown engine": train("sine-online --engine warp", "`engine` must be one of auto, native, reference", "got 'warp'"),
     "epochs below one": train("sine-online --set training.epochs=-1", "`epochs` must be at least 1; got -1"),
     "a seed below zero": train("sine-online --set seed=-1", "recipe sine-online: `seed` must be at least 0; got -1"),
     "a horizon of zero": Bad(

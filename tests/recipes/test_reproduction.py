@@ -83,7 +83,7 @@ def test_sine_online_is_the_loop_of_its_text() -> None:
     seeds = [3, 0]
     wanted = sine_online_loop([sine_online_start(seed) for seed in seeds])
     for column, seed in enumerate(seeds):
-        estimator, _ = fitted("sine-online", seed, "training.epochs=150")
+        estimator, _ = fitted("sine-online", seed, "training.epochs=150", "dtype=float64")
         assert_close(losses(estimator), wanted[:150, column], "float64 trained")
 
 
