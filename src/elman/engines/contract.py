@@ -184,6 +184,20 @@ class Trace:
 class Stream(ABC):
     """S independent sequences, stepped together; the state is readable and writable between steps."""
 
+    engine: Engine
+
+    def save_state(self) -> bytes:
+        """The state now, as bytes that name the network they belong to."""
+        from elman.engines.state_file import state_to_bytes
+
+        return state_to_bytes(self.engine.network, self.engine.parameters(), self.state)
+
+    def load_state(self, data: bytes) -> None:
+        """Take up a state that `save_state` gave. Raises DataError for damaged bytes or another network's state."""
+        from elman.engines.state_file import state_from_bytes
+
+        self.state = state_from_bytes(self.engine.network, self.engine.parameters(), data)
+
     @abstractmethod
     def step(self, x: Any) -> Array:
         """One step: x (S, D), or (S,) tokens; for one session also (D,) or a number. Returns (S, O), or (O,) likewise."""

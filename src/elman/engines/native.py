@@ -302,6 +302,8 @@ class NativeStream(Stream):
     converted first. The parameters are the engine's: a stream goes on with new ones where the engine has trained.
     """
 
+    engine: NativeEngine
+
     def __init__(self, engine: NativeEngine, sessions: int) -> None:
         network = engine.network
         if network.bidirectional or network.head == "last":
@@ -311,7 +313,7 @@ class NativeStream(Stream):
             )
         if sessions < 1:
             raise UsageError(f"`sessions` must be at least 1; got {sessions!r}")
-        self._engine, self._network, self._sessions = engine, network, sessions
+        self.engine, self._network, self._sessions = engine, network, sessions
         made = _core.Stepper32 if engine.dtype == np.float32 else _core.Stepper64
         self._stepper = made(engine._core, sessions)
         self._step = self._stepper.step
@@ -326,19 +328,19 @@ class NativeStream(Stream):
         steps = np.shape(xs)[1 if batched else 0]
         tail = () if tokens else (self._network.input_size,)
         xs, single = self._shaped(xs, (self._sessions, steps, *tail))
-        outputs = np.empty((self._sessions, steps, self._network.output_size), self._engine.dtype)
+        outputs = np.empty((self._sessions, steps, self._network.output_size), self.engine.dtype)
         self._stepper.step_many(xs, outputs)
         return outputs[0] if single else outputs
 
     @property
     def state(self) -> State:
-        state = self._engine._new_state(self._sessions)
+        state = self.engine._new_state(self._sessions)
         self._stepper.get_state(state[0], state[1] if len(state) == 2 else None)
         return state
 
     @state.setter
     def state(self, value: State | None) -> None:
-        checked = checks.check_state(self._network, value, self._sessions, self._engine.dtype)
+        checked = checks.check_state(self._network, value, self._sessions, self.engine.dtype)
         self._stepper.set_state(*_pair(tuple(np.ascontiguousarray(s) for s in checked)))
 
     def _step_converted(self, x: Any, out: Array | None) -> Array:
@@ -347,12 +349,10 @@ class NativeStream(Stream):
         wanted = (self._sessions,) if network.tokens else (self._sessions, network.input_size)
         x, single = self._shaped(x, wanted)
         shape: tuple[int, ...] = (network.output_size,) if single else (self._sessions, network.output_size)
-        fits = (
-            out is not None and isinstance(out, np.ndarray) and out.shape == shape and out.dtype == self._engine.dtype
-        )
+        fits = out is not None and isinstance(out, np.ndarray) and out.shape == shape and out.dtype == self.engine.dtype
         if out is not None and not (fits and out.flags.c_contiguous and out.flags.writeable):
             came = f"{np.shape(out)}, {getattr(out, 'dtype', type(out).__name__)}"
-            raise UsageError(f"`out` must be a writable C-contiguous array {shape} of {self._engine.dtype}; got {came}")
+            raise UsageError(f"`out` must be a writable C-contiguous array {shape} of {self.engine.dtype}; got {came}")
         done = self._step(x.reshape(wanted[1:]) if single and wanted[1:] else x, out)
         assert done is not None  # the core takes what `_shaped` gives
         return done[0] if single and not wanted[1:] and out is None else done
@@ -367,4 +367,4 @@ class NativeStream(Stream):
         if self._network.tokens:
             checks.check_inputs(self._network, x if x.ndim == 2 else x[:, None])
             return np.ascontiguousarray(x, np.int64), single
-        return np.ascontiguousarray(x, self._engine.dtype), single
+        return np.ascontiguousarray(x, self.engine.dtype), single

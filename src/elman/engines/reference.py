@@ -300,17 +300,17 @@ class ReferenceStream(Stream):
             )
         if sessions < 1:
             raise UsageError(f"`sessions` must be at least 1; got {sessions!r}")
-        self._engine, self._sessions = engine, sessions
+        self.engine, self._sessions = engine, sessions
         self.state = None
 
     def step(self, x: Any) -> Array:
-        wanted = (self._sessions,) if self._engine.network.tokens else (self._sessions, self._engine.network.input_size)
+        wanted = (self._sessions,) if self.engine.network.tokens else (self._sessions, self.engine.network.input_size)
         x, single = self._shaped(x, wanted)
         return self._advance(x[:, None], single)[..., 0, :]
 
     def step_many(self, xs: Any) -> Array:
         steps = np.shape(xs)[1 if self._batched(xs) else 0]
-        tail = () if self._engine.network.tokens else (self._engine.network.input_size,)
+        tail = () if self.engine.network.tokens else (self.engine.network.input_size,)
         xs, single = self._shaped(xs, (self._sessions, steps, *tail))
         return self._advance(xs, single)
 
@@ -320,11 +320,11 @@ class ReferenceStream(Stream):
 
     @state.setter
     def state(self, value: State | None) -> None:
-        checked = checks.check_state(self._engine.network, value, self._sessions, self._engine.dtype)
+        checked = checks.check_state(self.engine.network, value, self._sessions, self.engine.dtype)
         self._state = tuple(np.array(s) for s in checked)
 
     def _batched(self, xs: Any) -> bool:
-        return np.ndim(xs) == (2 if self._engine.network.tokens else 3)
+        return np.ndim(xs) == (2 if self.engine.network.tokens else 3)
 
     def _shaped(self, x: Any, wanted: tuple[int, ...]) -> tuple[Array, bool]:
         """x in the wanted shape, and whether it came without its sessions axis."""
@@ -335,5 +335,5 @@ class ReferenceStream(Stream):
         return x.reshape(wanted), single
 
     def _advance(self, xs: Array, single: bool) -> Array:
-        outputs, self._state = self._engine.forward(xs, self._state)
+        outputs, self._state = self.engine.forward(xs, self._state)
         return outputs[0] if single else outputs
