@@ -28,9 +28,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--samples", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.05, help="of each sample")
+    parser.add_argument("--patience", type=float, default=20.0, help="seconds to wait for a quiet machine, a case")
     parser.add_argument("--json", type=Path)
     wanted = parser.parse_args()
-    bench = Bench(wanted.threads, wanted.samples, wanted.seconds)
+    bench = Bench(wanted.threads, wanted.samples, wanted.seconds, wanted.patience)
     results: list[Result] = []
     group = ""
     print(f"{_machine()}; {wanted.threads} threads, load {os.getloadavg()[0]:.1f}", flush=True)
@@ -43,16 +44,18 @@ def main() -> None:
                 print(f"\n## {group}", flush=True)
             results.append(bench.run(case))
             print(line(results[-1], _peak(results)), flush=True)
+            if wanted.json:
+                _write(wanted.json, bench, results)
     finally:
         bench.stop()
     _means(results)
     print("\n" + "; ".join(bench.versions()))
-    if wanted.json:
-        rows = [{"case": r.case.name, "group": r.case.group, "params": r.case.params, "seconds": r.seconds,
-                 "difference": r.difference, "memory_mb": r.memory, "disturbed": r.disturbed} for r in results]  # fmt: skip
-        wanted.json.write_text(
-            json.dumps({"machine": _machine(), "versions": bench.versions(), "rows": rows}, indent=1)
-        )
+
+
+def _write(path: Path, bench: Bench, results: list[Result]) -> None:
+    rows = [{"case": r.case.name, "group": r.case.group, "params": r.case.params, "seconds": r.seconds,
+             "difference": r.difference, "memory_mb": r.memory, "disturbed": r.disturbed} for r in results]  # fmt: skip
+    path.write_text(json.dumps({"machine": _machine(), "versions": bench.versions(), "rows": rows}, indent=1))
 
 
 def line(result: Result, peak: float) -> str:
@@ -69,7 +72,7 @@ def line(result: Result, peak: float) -> str:
     if case.group == "seeds" and case.unit == "token":
         parts.append(f"{case.per / result.median(first):,.0f} tokens/s")
     if result.disturbed:
-        parts.append(f"({result.disturbed} disturbed samples dropped)")
+        parts.append(f"({result.disturbed} of {len(result.seconds[first])} samples disturbed)")
     return "  ".join(parts)
 
 

@@ -62,7 +62,8 @@ class Contender:
 
 @dataclass
 class Result:
-    """What was found: seconds of each contender's samples, the disturbed ones apart; memory it took to make the case."""
+    """What was found: seconds of each contender's samples; how many of them were disturbed, patience being at an end;
+    memory it took to make the case, in MB; and the largest difference between the contenders' numbers."""
 
     case: Case
     seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -86,7 +87,7 @@ class Result:
 class Bench:
     """Contenders by name, started when first needed."""
 
-    def __init__(self, threads: int, samples: int, seconds: float, patience: float = 60.0) -> None:
+    def __init__(self, threads: int, samples: int, seconds: float, patience: float) -> None:
         self.threads, self.samples, self.seconds, self.patience = threads, samples, seconds, patience
         self.contenders: dict[str, Contender | None] = {}
 
@@ -108,14 +109,15 @@ class Bench:
         result.difference = _compare(case, answers)
         for c in here:
             c.order(do="time", seconds=0)
-        started = time.perf_counter()
+        deadline = time.perf_counter() + self.patience
         while len(result.seconds[here[0].name]) < self.samples:
+            _wait_for_quiet(deadline)
             before, busy = time.perf_counter(), _busy()
             round_ = {c.name: self._rested(c) for c in here}
-            others = _others(before, busy)
-            if others > QUIET and time.perf_counter() - started < self.patience:
+            if _others(before, busy) > QUIET:
+                if time.perf_counter() < deadline:
+                    continue
                 result.disturbed += 1
-                continue
             for name, seconds in round_.items():
                 result.seconds[name].append(seconds)
         return result
@@ -151,6 +153,16 @@ def _compare(case: Case, answers: dict[str, dict[str, Any]]) -> float:
     if not worst < TOLERANCE:
         raise RuntimeError(f"{case.name}: differs from {rivals} by {worst:.2g}; nothing is timed before that is right")
     return worst
+
+
+def _wait_for_quiet(deadline: float) -> None:
+    """Until other programs leave the processors alone, or the deadline."""
+    while True:
+        since, busy = time.perf_counter(), _busy()
+        time.sleep(0.06)
+        if _others(since, busy) < QUIET or time.perf_counter() > deadline:
+            return
+        time.sleep(0.3)
 
 
 def _busy() -> tuple[float, float]:

@@ -73,7 +73,7 @@ def seeds() -> list[Case]:
     return [
         Case("seeds", "seed000", "seed 000, an epoch", {}, loops, "update", 32, 0, 30),
         Case("seeds", "seed001", "seed 001, an epoch", {}, loops, "update", 20, 0, 300),
-        Case("seeds", "seed002", "seed 002, an epoch", {}, ("elman", "numpy"), "record", 100, 0, 40),
+        Case("seeds", "seed002", "seed 002, an epoch", {}, ("elman", "numpy", "lean"), "record", 100, 0, 40),
         Case("seeds", "seed003", "seed 003, all steps", {}, loops, "update", 300, 0, 100),
         Case("seeds", "seed004", "seed 004 scratch (H 512)", {"H": 512, "scratch": True, "cell": "rnn"}, loops, "token",
              8 * 32 * 35, 8 * 32 * 35 * 2.0 * 3 * 512 * (512 + 28), 2),

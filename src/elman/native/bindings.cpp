@@ -160,12 +160,11 @@ nb::object train(Engine<T>& engine, nb::handle inputs, nb::handle targets, nb::h
     in.state = {h.data(), two ? c.data() : nullptr};
   }
 
-  NumPy& numpy = NumPy::get();
-  const nb::object pieces = nb::int_(in.pieces), shape = nb::make_tuple(s.rows(), in.count, s.hidden_size);
-  const nb::object losses = numpy.empty<double>(pieces), weights = numpy.empty<double>(pieces);
-  const nb::object norms = numpy.empty<double>(pieces);
-  const nb::object correct = numpy.empty<int64_t>(pieces), scored = numpy.empty<int64_t>(pieces);
-  const nb::object last_h = numpy.empty<T>(shape), last_c = two ? numpy.empty<T>(shape) : nb::object(nb::none());
+  const nb::object losses = empty_array<double>({in.pieces}), weights = empty_array<double>({in.pieces});
+  const nb::object norms = empty_array<double>({in.pieces});
+  const nb::object correct = empty_array<int64_t>({in.pieces}), scored = empty_array<int64_t>({in.pieces});
+  const nb::object last_h = empty_array<T>({s.rows(), in.count, s.hidden_size});
+  const nb::object last_c = two ? empty_array<T>({s.rows(), in.count, s.hidden_size}) : nb::object(nb::none());
   const View<double> losses_to(losses), weights_to(weights), norms_to(norms);
   const View<int64_t> correct_to(correct), scored_to(scored);
   const View<T> h_to(last_h), c_to(last_c);
@@ -196,8 +195,6 @@ class PythonStepper {
  public:
   PythonStepper(std::shared_ptr<Engine<T>> engine, int64_t sessions)
       : stepper_(std::move(engine), sessions), shape_(stepper_.engine().shape()) {
-    single_ = nb::make_tuple(shape_.output_size);
-    batched_ = nb::make_tuple(sessions, shape_.output_size);
     // Below some microseconds of work, giving up the interpreter lock costs more than it gives to others.
     const int64_t work = sessions * shape_.rows() * shape_.gates() * shape_.hidden_size *
                          (shape_.hidden_size + shape_.layer_input(0));
@@ -254,7 +251,9 @@ class PythonStepper {
  private:
   nb::object run(const T* x, const int64_t* tokens, bool single, nb::handle out) {
     if (tokens && !all_within(tokens, stepper_.sessions(), 0, shape_.input_size - 1)) return nb::none();
-    nb::object made = out.is_none() ? NumPy::get().empty<T>(single ? single_ : batched_) : nb::borrow(out);
+    nb::object made = nb::borrow(out);
+    if (out.is_none())
+      made = single ? empty_array<T>({shape_.output_size}) : empty_array<T>({stepper_.sessions(), shape_.output_size});
     const View<T> to(made, true);
     const bool fits = single ? to.has_shape({shape_.output_size}) : to.has_shape({stepper_.sessions(), shape_.output_size});
     if (!fits) return nb::none();
@@ -269,7 +268,6 @@ class PythonStepper {
 
   Stepper<T> stepper_;
   Shape shape_;
-  nb::object single_, batched_;
   bool release_;
 };
 
@@ -420,7 +418,7 @@ void bind(nb::module_& m, const char* engine_name, const char* stepper_name, con
   using S = PythonStepper<T>;
   nb::class_<S>(m, stepper_name)
       .def(nb::init<std::shared_ptr<E>, int64_t>(), "engine"_a, "sessions"_a)
-      .def("step", &S::step, "x"_a, "out"_a.none() = nb::none())
+      .def("step", &S::step, nb::arg(), nb::arg().none())
       .def("step_many", &S::step_many, "xs"_a, "out"_a)
       .def("get_state", &S::get_state, "h"_a, "c"_a.none())
       .def("set_state", &S::set_state, "h"_a.none(), "c"_a.none());
@@ -451,6 +449,7 @@ void bind(nb::module_& m, const char* engine_name, const char* stepper_name, con
 
 NB_MODULE(_core, m) {
   using namespace elman;
+  load_numpy();
   m.doc() = "Recurrent networks in C++: the kernels behind elman.engines.native.";
   bind<float>(m, "Engine32", "Stepper32", "Layers32", "activate32");
   bind<double>(m, "Engine64", "Stepper64", "Layers64", "activate64");

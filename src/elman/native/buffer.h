@@ -9,6 +9,10 @@
 #include <new>
 #include <utility>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace elman {
 
 // Whether buffers are filled with not-a-number each time they are asked for: tests then see what was never written.
@@ -19,10 +23,7 @@ class Buffer {
  public:
   Buffer() = default;
   ~Buffer() { release(); }
-  Buffer(Buffer&& other) noexcept : data_(other.data_), size_(other.size_) {
-    other.data_ = nullptr;
-    other.size_ = 0;
-  }
+  Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   Buffer& operator=(Buffer&&) = delete;
@@ -31,7 +32,13 @@ class Buffer {
   T* reserve(int64_t count) {
     if (count > size_) {
       release();
-      data_ = static_cast<T*>(::operator new(static_cast<std::size_t>(count) * sizeof(T), alignment));
+      const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
+      aligned_ = bytes >= huge ? huge : 64;
+      data_ = static_cast<T*>(::operator new(bytes, std::align_val_t{aligned_}));
+#if defined(__linux__)
+      // Large pages, where the system grants them: a walk down a column of a big matrix meets a new page every row.
+      if (bytes >= huge) madvise(data_, bytes, MADV_HUGEPAGE);
+#endif
       size_ = count;
     }
     if (poison_buffers.load(std::memory_order_relaxed))
@@ -48,22 +55,24 @@ class Buffer {
   void swap(Buffer& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(aligned_, other.aligned_);
   }
 
   T* data() const { return data_; }
   int64_t bytes() const { return size_ * static_cast<int64_t>(sizeof(T)); }
 
  private:
-  static constexpr std::align_val_t alignment{64};
+  static constexpr std::size_t huge = std::size_t{1} << 21;
 
   void release() {
-    if (data_) ::operator delete(data_, alignment);
+    if (data_) ::operator delete(data_, std::align_val_t{aligned_});
     data_ = nullptr;
     size_ = 0;
   }
 
   T* data_ = nullptr;
   int64_t size_ = 0;
+  std::size_t aligned_ = 64;
 };
 
 }  // namespace elman

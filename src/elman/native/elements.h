@@ -22,13 +22,30 @@ void pack_transposed(T* dst, int64_t stride, const T* source, int64_t ld, int64_
     for (int64_t i = done; i < k; ++i) dst[i * stride + lane] = lane < count ? source[lane * ld + i] : T(0);
 }
 
+// Row by row, so that the source is read as it lies in memory.
 template <class T>
-void pack_straight(T* dst, int64_t stride, const T* source, int64_t ld, int64_t count, int64_t k) {
+void pack_rows(T* dst, const Panels<T>& panels, int64_t inner, int64_t to, const T* source, int64_t ld, int64_t piece,
+               int64_t count) {
   constexpr int W = Vec<T>::width;
-  if (count >= W)
-    for (int64_t i = 0; i < k; ++i) Vec<T>::load(source + i * ld).store(dst + i * stride);
-  else
-    for (int64_t i = 0; i < k; ++i) Vec<T>::load_part(source + i * ld, count).store(dst + i * stride);
+  for (int64_t k = 0; k < count; ++k) {
+    const T* row = source + k * ld;
+    int64_t left = piece;
+    for (int64_t first = 0; first < panels.vectors; first += panels.per_panel) {
+      const int64_t wide = panels.vectors - first < panels.per_panel ? panels.vectors - first : panels.per_panel;
+      T* place = dst + (first * inner + (to + k) * wide) * W;
+      for (int64_t v = 0; v < wide; ++v, place += W) {
+        if (left > W) {
+          Vec<T>::load(row).store(place);
+          row += W;
+          left -= W;
+        } else {
+          Vec<T>::load_part(row, left).store(place);
+          row += left;
+          left = piece;
+        }
+      }
+    }
+  }
 }
 
 // For each vector of n numbers: whole(from) for whole vectors, part(from, count) for what is left.

@@ -61,12 +61,8 @@ void Head<T>::backward(const T* parameters, uint64_t version, Rows<const T> top,
   const double flops = 2.0 * static_cast<double>(rows) * static_cast<double>(features() * out);
   const int parts = flops > 4e5 ? team.size() : 1;
   if (weights_back_.renew(version, vectors, panel_width(k_, vectors, rows == 1), vectors * k_.width * out))
-    for (int64_t v = 0; v < vectors; ++v) {
-      const Place<T> p = place(weights_back_.data(), weights_back_.panels(), v, out, k_.width);
-      const int64_t within = v % hidden_vectors_ * k_.width;
-      k_.pack_straight(p.data, p.stride, parameters + layout_.head + v / hidden_vectors_ * hidden + within, features(),
-                       std::min<int64_t>(k_.width, hidden - within), out);
-    }
+    k_.pack_rows(weights_back_.data(), weights_back_.panels(), out, 0, parameters + layout_.head, features(), hidden,
+                 out);
   const ProductArgs<T> product{{d_outputs, 0, stride_out}, 1,    out, 0, weights_back_.panels(), nullptr,
                                {d_top, 0, wide},           wide, false};
   team.share(parts, rows, 8, [&](int64_t n0, int64_t n1) { k_.product(product, {0, 1, n0, n1, 0, vectors}); });

@@ -177,8 +177,10 @@ struct Kernels {
 
   // dst[k * stride + lane] = source[lane * ld + k] for lanes < count, else 0
   void (*pack_transposed)(T* dst, int64_t stride, const T* source, int64_t ld, int64_t count, int64_t k);
-  // dst[k * stride + lane] = source[k * ld + lane] for lanes < count, else 0
-  void (*pack_straight)(T* dst, int64_t stride, const T* source, int64_t ld, int64_t count, int64_t k);
+  // `count` rows of a source (rows of pieces of `piece` numbers, each starting on a new vector), into rows from `to` on of
+  // panels that have `inner` rows
+  void (*pack_rows)(T* dst, const Panels<T>& panels, int64_t inner, int64_t to, const T* source, int64_t ld, int64_t piece,
+                    int64_t count);
 
   void (*product)(const ProductArgs<T>&, const Part&);
   void (*dot)(const DotArgs<T>&, const Part&);

@@ -15,7 +15,7 @@ inline constexpr Kernels<T> table{
     .wide_panel = Vec<T>::registers == 32 ? 4 : 3,
     .tall_panel = most_vectors,
     .pack_transposed = &pack_transposed<T>,
-    .pack_straight = &pack_straight<T>,
+    .pack_rows = &pack_rows<T>,
     .product = &product<T>,
     .dot = &dot<T>,
     .forward = &forward<T>,

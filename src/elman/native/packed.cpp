@@ -82,11 +82,9 @@ void Packer<T>::recurrent_back(LayerWeights<T>& w, const LayerSource<T>& s, uint
                                Team& team) const {
   const int64_t hidden = shape_.hidden_size, inner = shape_.gates() * hidden, numbers = padded() * inner;
   if (!w.recurrent_back.renew(version, vectors_, panel_width(k_, vectors_, tall), numbers)) return;
-  team.share(packing_threads(team, numbers), vectors_, 1, [&](int64_t from, int64_t to) {
-    for (int64_t v = from; v < to; ++v) {
-      const Place<T> p = place(w.recurrent_back.data(), w.recurrent_back.panels(), v, inner, k_.width);
-      k_.pack_straight(p.data, p.stride, s.hh + v * k_.width, hidden, lanes(v, hidden), inner);
-    }
+  team.share(packing_threads(team, numbers), inner, 8, [&](int64_t from, int64_t to) {
+    k_.pack_rows(w.recurrent_back.data(), w.recurrent_back.panels(), inner, from, s.hh + from * hidden, hidden, hidden,
+                 to - from);
   });
 }
 
@@ -97,14 +95,11 @@ void Packer<T>::input_back(LayerWeights<T>& w, const LayerSource<T>& s, uint64_t
   const int64_t piece = s.features / pieces, piece_vectors = (piece + k_.width - 1) / k_.width;
   const int64_t all = pieces * piece_vectors, numbers = all * k_.width * inner;
   if (!w.input_back.renew(version, all, panel_width(k_, all, false), numbers)) return;
-  team.share(packing_threads(team, numbers), all, 1, [&](int64_t from, int64_t to) {
-    for (int64_t v = from; v < to; ++v) {
-      const Place<T> p = place(w.input_back.data(), w.input_back.panels(), v, inner, k_.width);
-      const int64_t within = v % piece_vectors, column = v / piece_vectors * piece + within * k_.width;
-      for (int64_t slot = 0; slot < shape_.gates(); ++slot)
-        k_.pack_straight(p.data + slot * hidden * p.stride, p.stride,
-                         s.ih + gate_of_slot(slot) * hidden * s.features + column, s.features, lanes(within, piece),
-                         hidden);
+  team.share(packing_threads(team, numbers), hidden, 8, [&](int64_t from, int64_t to) {
+    for (int64_t slot = 0; slot < shape_.gates(); ++slot) {
+      const T* source = s.ih + (gate_of_slot(slot) * hidden + from) * s.features;
+      k_.pack_rows(w.input_back.data(), w.input_back.panels(), inner, slot * hidden + from, source, s.features, piece,
+                   to - from);
     }
   });
 }

@@ -13,7 +13,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#if defined(__GNUC__)
+#if defined(__SANITIZE_ADDRESS__)
+#define ELMAN_INLINE inline  // with a check at every access, forced inlining takes minutes to compile
+#elif defined(__GNUC__)
 #define ELMAN_INLINE inline __attribute__((always_inline))
 #else
 #define ELMAN_INLINE __forceinline
