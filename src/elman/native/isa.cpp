@@ -4,6 +4,10 @@
 #include <mutex>
 #include <stdexcept>
 
+#if defined(_M_X64)
+#include <intrin.h>
+#endif
+
 namespace elman {
 
 namespace {
@@ -14,10 +18,23 @@ bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
 }
+#elif defined(_M_X64)
+// Bit `bit` of a register that CPUID fills: 0 to 3 for EAX to EDX.
+bool cpuid_bit(int leaf, int which, int bit) {
+  int registers[4];
+  __cpuidex(registers, leaf, 0);
+  return (registers[which] >> bit & 1) != 0;
+}
+// Whether the system keeps these registers when it changes between threads.
+bool system_saves(unsigned long long mask) { return cpuid_bit(1, 2, 27) && (_xgetbv(0) & mask) == mask; }
+bool has_avx2() { return system_saves(0x6) && cpuid_bit(1, 2, 12) && cpuid_bit(7, 1, 5); }
+bool has_avx512() {
+  return has_avx2() && system_saves(0xe6) && cpuid_bit(7, 1, 16) && cpuid_bit(7, 1, 17) && cpuid_bit(7, 1, 30) &&
+         cpuid_bit(7, 1, 31);
+}
 #else
-// Elsewhere a build is for one processor: what was compiled in may be run.
-bool has_avx2() { return avx2_kernels<float>() != nullptr; }
-bool has_avx512() { return avx512_kernels<float>() != nullptr; }
+bool has_avx2() { return false; }
+bool has_avx512() { return false; }
 #endif
 
 template <class T>
