@@ -2,7 +2,8 @@
 //
 // exp is split as 2^n * exp(r) with |r| <= ln 2 / 2, and taken only of numbers at or below zero, so it cannot overflow;
 // what would be denormal becomes 0. tanh is an odd polynomial (or, in double, a rational) near zero, where 1 - 2 e
-// would lose its last digits, and comes from exp(-2 |x|) elsewhere. Coefficients: S. Moshier, Cephes (expf, tanhf, tanh). The 13/6 rational that other libraries use is quicker, but up to 6 units off and above 1 in places, which
+// would lose its last digits, and comes from exp(-2 |x|) elsewhere. Coefficients: S. Moshier, Cephes (expf, tanhf,
+// tanh). The 13/6 rational that other libraries use is quicker, but up to 6 units off and above 1 in places, which
 // makes tanh' = 1 - h^2 negative.
 #pragma once
 
@@ -14,12 +15,12 @@ template <class T>
 struct ExpConstants;
 template <>
 struct ExpConstants<float> {
-  static constexpr float lowest = -87.33654f, log2e = 1.44269504088896341f;
+  static constexpr float lowest = -150.0f, log2e = 1.44269504088896341f;
   static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
 };
 template <>
 struct ExpConstants<double> {
-  static constexpr double lowest = -708.396418532264106, log2e = 1.4426950408889634073599;
+  static constexpr double lowest = -800.0, log2e = 1.4426950408889634073599;
   static constexpr double ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
 };
 
@@ -51,16 +52,15 @@ ELMAN_INLINE VecD exp_reduced(VecD r) {
   return fma(fma(odd, r, even), z, r) + VecD::set(1.0);
 }
 
-// exp(x) for x <= 0.
+// exp(x) for x <= 0. What lies so low that its exponential is 0 is cut first, minus infinity with it.
 template <class V>
 ELMAN_INLINE V exp_negative(V x) {
   using T = decltype(sum(x));
   using C = ExpConstants<T>;
-  V lowest = V::set(C::lowest);
-  V cut = max(lowest, x);
+  V cut = max(V::set(C::lowest), x);
   V n = round(cut * V::set(C::log2e));
   V r = fma(n, V::set(-C::ln2_low), fma(n, V::set(-C::ln2_high), cut));
-  return select(x < lowest, V::set(T(0)), exp_reduced(r) * power_of_two(n));
+  return times_power_of_two(exp_reduced(r), n);
 }
 
 ELMAN_INLINE VecF tanh_small(VecF x) {
@@ -96,7 +96,7 @@ template <class V>
 ELMAN_INLINE V sigmoid(V x) {
   using T = decltype(sum(x));
   V one = V::set(T(1));
-  V e = exp_negative(V::set(T(0)) - abs(x));
+  V e = exp_negative(minus_abs(x));
   V whole = one + e, lost = e - (whole - one);  // what rounding took from 1 + e; worth one unit in the last place
   V value = select(x < V::set(T(0)), e, one) / whole;
   return fma(V::set(T(0)) - value, lost, value);

@@ -1,5 +1,5 @@
-// NumPy arrays as pointers and shapes: looked at, never converted. NumPy's own C interface makes this a few nanoseconds,
-// where the buffer protocol takes a hundred: as much as a step of a small network.
+// NumPy arrays as pointers and shapes: looked at, never converted. NumPy's own C interface makes this a few
+// nanoseconds, where the buffer protocol takes a hundred: as much as a step of a small network.
 #pragma once
 
 #include <nanobind/nanobind.h>

@@ -32,7 +32,8 @@ class Array {
  public:
   Array(nb::handle object, const char* name, bool writable = false) : view_(object, writable) {
     if (object.is_none()) return;
-    if (!view_) throw nb::type_error((std::string("`") + name + "` must be a C-contiguous array of the engine's dtype").c_str());
+    if (!view_)
+      throw nb::type_error((std::string("`") + name + "` must be a C-contiguous array of the engine's dtype").c_str());
     data_ = view_.data();
   }
   T* data() const { return data_; }
@@ -46,8 +47,18 @@ class Array {
 Shape make_shape(int cell, int64_t input_size, int64_t hidden_size, int64_t output_size, int64_t num_layers,
                  bool bidirectional, bool bias, bool head_bias, int inputs, int64_t embedding_size, bool head_last,
                  double dropout) {
-  return {static_cast<Cell>(cell), input_size, hidden_size, output_size, num_layers, bidirectional ? 2 : 1, bias,
-          head_bias, static_cast<Inputs>(inputs), embedding_size, head_last, dropout};
+  return {static_cast<Cell>(cell),
+          input_size,
+          hidden_size,
+          output_size,
+          num_layers,
+          bidirectional ? 2 : 1,
+          bias,
+          head_bias,
+          static_cast<Inputs>(inputs),
+          embedding_size,
+          head_last,
+          dropout};
 }
 
 // Inputs and state of a pass, held for as long as it runs.
@@ -86,7 +97,9 @@ struct Targets {
         classes(engine.class_targets() ? targets : nb::handle(Py_None), "targets") {}
 };
 
-nb::tuple loss_tuple(const LossValue& value) { return nb::make_tuple(value.value, value.weight, value.correct, value.scored); }
+nb::tuple loss_tuple(const LossValue& value) {
+  return nb::make_tuple(value.value, value.weight, value.correct, value.scored);
+}
 
 bool all_within(const int64_t* numbers, int64_t count, int64_t low, int64_t high) {
   bool within = true;
@@ -96,12 +109,12 @@ bool all_within(const int64_t* numbers, int64_t count, int64_t low, int64_t high
 
 bool all_classes(const int64_t* numbers, int64_t count, int64_t classes, int64_t ignored) {
   bool within = true;
-  for (int64_t i = 0; i < count; ++i)
-    within &= (numbers[i] >= 0 && numbers[i] < classes) || numbers[i] == ignored;
+  for (int64_t i = 0; i < count; ++i) within &= (numbers[i] >= 0 && numbers[i] < classes) || numbers[i] == ignored;
   return within;
 }
 
-// Trains on pieces, or returns None where an array is not exactly as it must be: Python then checks, converts or raises.
+// Trains on pieces, or returns None where an array is not exactly as it must be: Python then checks, converts or
+// raises.
 template <class T>
 nb::object train(Engine<T>& engine, nb::handle inputs, nb::handle targets, nb::handle lengths, nb::handle fresh,
                  nb::handle state) {
@@ -145,7 +158,8 @@ nb::object train(Engine<T>& engine, nb::handle inputs, nb::handle targets, nb::h
   }
   const View<int64_t> ends(lengths);
   if (!lengths.is_none()) {
-    if (!ends.has_shape({in.pieces, in.count}) || !all_within(ends.data(), in.pieces * in.count, 0, in.steps)) return none;
+    if (!ends.has_shape({in.pieces, in.count}) || !all_within(ends.data(), in.pieces * in.count, 0, in.steps))
+      return none;
     in.lengths = ends.data();
   }
   in.fresh = starts.data();
@@ -174,7 +188,8 @@ nb::object train(Engine<T>& engine, nb::handle inputs, nb::handle targets, nb::h
     done = engine.train(in, {losses_to.data(), weights_to.data(), norms_to.data(), correct_to.data(), scored_to.data()},
                         {h_to.data(), two ? c_to.data() : nullptr});
   }
-  return nb::make_tuple(done, losses, weights, norms, correct, scored, two ? nb::make_tuple(last_h, last_c) : nb::make_tuple(last_h));
+  return nb::make_tuple(done, losses, weights, norms, correct, scored,
+                        two ? nb::make_tuple(last_h, last_c) : nb::make_tuple(last_h));
 }
 
 template <class T>
@@ -196,8 +211,8 @@ class PythonStepper {
   PythonStepper(std::shared_ptr<Engine<T>> engine, int64_t sessions)
       : stepper_(std::move(engine), sessions), shape_(stepper_.engine().shape()) {
     // Below some microseconds of work, giving up the interpreter lock costs more than it gives to others.
-    const int64_t work = sessions * shape_.rows() * shape_.gates() * shape_.hidden_size *
-                         (shape_.hidden_size + shape_.layer_input(0));
+    const int64_t work =
+        sessions * shape_.rows() * shape_.gates() * shape_.hidden_size * (shape_.hidden_size + shape_.layer_input(0));
     release_ = work > 200000;
   }
 
@@ -223,7 +238,8 @@ class PythonStepper {
     }
     const View<T> view(x);
     if (!view) return nb::none();
-    const bool single = sessions == 1 && (view.has_shape({shape_.input_size}) || (view.rank() == 0 && shape_.input_size == 1));
+    const bool single =
+        sessions == 1 && (view.has_shape({shape_.input_size}) || (view.rank() == 0 && shape_.input_size == 1));
     if (!single && !view.has_shape({sessions, shape_.input_size})) return nb::none();
     return run(view.data(), nullptr, single, out);
   }
@@ -233,7 +249,8 @@ class PythonStepper {
     const View<T> dense(shape_.tokens() ? nb::handle(Py_None) : xs);
     const View<int64_t> tokens(shape_.tokens() ? xs : nb::handle(Py_None));
     const View<T> to(out, true);
-    if (!to || (shape_.tokens() ? !tokens : !dense)) throw nb::type_error("`xs` and `out` must be arrays of the engine's dtype");
+    if (!to || (shape_.tokens() ? !tokens : !dense))
+      throw nb::type_error("`xs` and `out` must be arrays of the engine's dtype");
     const nb::gil_scoped_release release;
     stepper_.step_many(dense ? dense.data() : nullptr, tokens ? tokens.data() : nullptr, to.size(1), to.data());
   }
@@ -255,7 +272,8 @@ class PythonStepper {
     if (out.is_none())
       made = single ? empty_array<T>({shape_.output_size}) : empty_array<T>({stepper_.sessions(), shape_.output_size});
     const View<T> to(made, true);
-    const bool fits = single ? to.has_shape({shape_.output_size}) : to.has_shape({stepper_.sessions(), shape_.output_size});
+    const bool fits =
+        single ? to.has_shape({shape_.output_size}) : to.has_shape({stepper_.sessions(), shape_.output_size});
     if (!fits) return nb::none();
     if (release_) {
       const nb::gil_scoped_release release;
@@ -276,7 +294,8 @@ template <class T>
 class PythonLayers {
  public:
   PythonLayers(int cell, int64_t input_size, int64_t hidden_size, int64_t num_layers, bool bidirectional, bool bias)
-      : layers_(make_shape(cell, input_size, hidden_size, 0, num_layers, bidirectional, bias, false, 0, 0, false, 0.0)) {}
+      : layers_(
+            make_shape(cell, input_size, hidden_size, 0, num_layers, bidirectional, bias, false, 0, 0, false, 0.0)) {}
 
   int64_t size() const { return layers_.size(); }
   void load_parameters(nb::handle block) { layers_.load_parameters(Array<const T>(block, "block").data()); }
@@ -324,8 +343,10 @@ void bind(nb::module_& m, const char* engine_name, const char* stepper_name, con
           "__init__",
           [](E* self, int cell, int64_t input_size, int64_t hidden_size, int64_t output_size, int64_t num_layers,
              bool bidirectional, bool bias, bool head_bias, int inputs, int64_t embedding_size, bool head_last,
-             double dropout, std::optional<std::tuple<int, bool, double, std::vector<double>, std::vector<double>, int64_t>> loss,
-             std::optional<std::tuple<int, double, double, double, double, double, double, bool, double, double>> optimiser,
+             double dropout,
+             std::optional<std::tuple<int, bool, double, std::vector<double>, std::vector<double>, int64_t>> loss,
+             std::optional<std::tuple<int, double, double, double, double, double, double, bool, double, double>>
+                 optimiser,
              int64_t backprop_steps, uint64_t seed) {
             std::optional<Loss> l;
             if (loss) {
@@ -334,9 +355,18 @@ void bind(nb::module_& m, const char* engine_name, const char* stepper_name, con
             }
             std::optional<OptimiserSpec> o;
             if (optimiser) {
-              const auto& [kind, momentum, decay, beta1, beta2, eps, alpha, nesterov, clip_value, clip_norm] = *optimiser;
-              o = OptimiserSpec{static_cast<Update>(kind), momentum, decay, beta1, beta2, eps, alpha, nesterov,
-                                clip_value, clip_norm};
+              const auto& [kind, momentum, decay, beta1, beta2, eps, alpha, nesterov, clip_value, clip_norm] =
+                  *optimiser;
+              o = OptimiserSpec{static_cast<Update>(kind),
+                                momentum,
+                                decay,
+                                beta1,
+                                beta2,
+                                eps,
+                                alpha,
+                                nesterov,
+                                clip_value,
+                                clip_norm};
             }
             new (self) E(make_shape(cell, input_size, hidden_size, output_size, num_layers, bidirectional, bias,
                                     head_bias, inputs, embedding_size, head_last, dropout),
@@ -350,8 +380,7 @@ void bind(nb::module_& m, const char* engine_name, const char* stepper_name, con
       .def_prop_ro("size", &E::size, "How many parameters there are.")
       .def_prop_ro("bytes", &E::bytes, "Memory held for passes, in bytes.")
       .def_prop_ro("isa", [](const E& e) { return std::string(e.kernels().name); })
-      .def("load_parameters",
-           [](E& e, nb::handle block) { e.load_parameters(Array<const T>(block, "block").data()); })
+      .def("load_parameters", [](E& e, nb::handle block) { e.load_parameters(Array<const T>(block, "block").data()); })
       .def("copy_parameters",
            [](const E& e, nb::handle block) { e.copy_parameters(Array<T>(block, "block", true).data()); })
       .def("load_memory",
@@ -362,57 +391,60 @@ void bind(nb::module_& m, const char* engine_name, const char* stepper_name, con
            [](E& e, int which, nb::handle block) {
              std::copy_n(e.memory(which), e.size(), Array<T>(block, "block", true).data());
            })
-      .def("forward",
-           [](E& e, nb::handle inputs, nb::handle lengths, nb::handle h, nb::handle c, nb::handle outputs,
-              nb::handle last_h, nb::handle last_c, bool keep) {
-             const Pass<T> pass(e, inputs, lengths, h, c);
-             const Array<T> to(outputs, "outputs", true), to_h(last_h, "last_h", true), to_c(last_c, "last_c", true);
-             const nb::gil_scoped_release release;
-             if (keep)
-               e.trace(pass.input, to.data(), {to_h.data(), to_c.data()});
-             else
-               e.forward(pass.input, to.data(), {to_h.data(), to_c.data()});
-           },
-           "inputs"_a, "lengths"_a.none(), "h"_a.none(), "c"_a.none(), "outputs"_a, "last_h"_a, "last_c"_a.none(),
-           "keep"_a = false)
+      .def(
+          "forward",
+          [](E& e, nb::handle inputs, nb::handle lengths, nb::handle h, nb::handle c, nb::handle outputs,
+             nb::handle last_h, nb::handle last_c, bool keep) {
+            const Pass<T> pass(e, inputs, lengths, h, c);
+            const Array<T> to(outputs, "outputs", true), to_h(last_h, "last_h", true), to_c(last_c, "last_c", true);
+            const nb::gil_scoped_release release;
+            if (keep)
+              e.trace(pass.input, to.data(), {to_h.data(), to_c.data()});
+            else
+              e.forward(pass.input, to.data(), {to_h.data(), to_c.data()});
+          },
+          "inputs"_a, "lengths"_a.none(), "h"_a.none(), "c"_a.none(), "outputs"_a, "last_h"_a, "last_c"_a.none(),
+          "keep"_a = false)
       .def("copy_trace", &gate_or_state<T>, "row"_a, "slot"_a, "out"_a)
-      .def("evaluate",
-           [](E& e, nb::handle inputs, nb::handle targets, nb::handle lengths, nb::handle h, nb::handle c,
-              nb::handle last_h, nb::handle last_c) {
-             const Pass<T> pass(e, inputs, lengths, h, c);
-             const Targets<T> t(e, targets);
-             const Array<T> to_h(last_h, "last_h", true), to_c(last_c, "last_c", true);
-             LossValue value;
-             {
-               const nb::gil_scoped_release release;
-               value = e.evaluate(pass.input, t.values.data(), t.classes.data(), {to_h.data(), to_c.data()});
-             }
-             return loss_tuple(value);
-           },
-           "inputs"_a, "targets"_a, "lengths"_a.none(), "h"_a.none(), "c"_a.none(), "last_h"_a, "last_c"_a.none())
-      .def("gradients",
-           [](E& e, nb::handle inputs, nb::handle targets, nb::handle lengths, nb::handle h, nb::handle c, bool drop,
-              nb::handle outputs, nb::handle d_parameters, nb::handle d_inputs, nb::handle d_h, nb::handle d_c,
-              nb::handle last_h, nb::handle last_c) {
-             Pass<T> pass(e, inputs, lengths, h, c);
-             pass.input.drop = drop;
-             const Targets<T> t(e, targets);
-             const Array<T> out(outputs, "outputs", true), to_p(d_parameters, "d_parameters", true);
-             const Array<T> to_x(d_inputs, "d_inputs", true), to_dh(d_h, "d_h", true), to_dc(d_c, "d_c", true);
-             const Array<T> to_h(last_h, "last_h", true), to_c(last_c, "last_c", true);
-             LossValue value;
-             {
-               const nb::gil_scoped_release release;
-               value = e.gradients(pass.input, t.values.data(), t.classes.data(), out.data(),
-                                   {to_p.data(),
-                                    {to_x.data(), e.shape().input_size, pass.input.steps * e.shape().input_size},
-                                    {to_dh.data(), to_dc.data()}},
-                                   {to_h.data(), to_c.data()});
-             }
-             return loss_tuple(value);
-           },
-           "inputs"_a, "targets"_a, "lengths"_a.none(), "h"_a.none(), "c"_a.none(), "drop"_a, "outputs"_a,
-           "d_parameters"_a, "d_inputs"_a.none(), "d_h"_a, "d_c"_a.none(), "last_h"_a, "last_c"_a.none())
+      .def(
+          "evaluate",
+          [](E& e, nb::handle inputs, nb::handle targets, nb::handle lengths, nb::handle h, nb::handle c,
+             nb::handle last_h, nb::handle last_c) {
+            const Pass<T> pass(e, inputs, lengths, h, c);
+            const Targets<T> t(e, targets);
+            const Array<T> to_h(last_h, "last_h", true), to_c(last_c, "last_c", true);
+            LossValue value;
+            {
+              const nb::gil_scoped_release release;
+              value = e.evaluate(pass.input, t.values.data(), t.classes.data(), {to_h.data(), to_c.data()});
+            }
+            return loss_tuple(value);
+          },
+          "inputs"_a, "targets"_a, "lengths"_a.none(), "h"_a.none(), "c"_a.none(), "last_h"_a, "last_c"_a.none())
+      .def(
+          "gradients",
+          [](E& e, nb::handle inputs, nb::handle targets, nb::handle lengths, nb::handle h, nb::handle c, bool drop,
+             nb::handle outputs, nb::handle d_parameters, nb::handle d_inputs, nb::handle d_h, nb::handle d_c,
+             nb::handle last_h, nb::handle last_c) {
+            Pass<T> pass(e, inputs, lengths, h, c);
+            pass.input.drop = drop;
+            const Targets<T> t(e, targets);
+            const Array<T> out(outputs, "outputs", true), to_p(d_parameters, "d_parameters", true);
+            const Array<T> to_x(d_inputs, "d_inputs", true), to_dh(d_h, "d_h", true), to_dc(d_c, "d_c", true);
+            const Array<T> to_h(last_h, "last_h", true), to_c(last_c, "last_c", true);
+            LossValue value;
+            {
+              const nb::gil_scoped_release release;
+              value = e.gradients(pass.input, t.values.data(), t.classes.data(), out.data(),
+                                  {to_p.data(),
+                                   {to_x.data(), e.shape().input_size, pass.input.steps * e.shape().input_size},
+                                   {to_dh.data(), to_dc.data()}},
+                                  {to_h.data(), to_c.data()});
+            }
+            return loss_tuple(value);
+          },
+          "inputs"_a, "targets"_a, "lengths"_a.none(), "h"_a.none(), "c"_a.none(), "drop"_a, "outputs"_a,
+          "d_parameters"_a, "d_inputs"_a.none(), "d_h"_a, "d_c"_a.none(), "last_h"_a, "last_c"_a.none())
       .def("train", &train<T>, "inputs"_a, "targets"_a, "lengths"_a.none(), "fresh"_a, "state"_a.none());
 
   using S = PythonStepper<T>;
@@ -431,8 +463,8 @@ void bind(nb::module_& m, const char* engine_name, const char* stepper_name, con
       .def("load_parameters", &L::load_parameters, "block"_a)
       .def("forward", &L::forward, "x"_a, "h"_a.none(), "c"_a.none(), "outputs"_a, "last_h"_a, "last_c"_a.none(),
            "keep"_a)
-      .def("backward", &L::backward, "d_outputs"_a, "d_last_h"_a.none(), "d_last_c"_a.none(), "d_block"_a, "d_x"_a.none(),
-           "d_h"_a.none(), "d_c"_a.none());
+      .def("backward", &L::backward, "d_outputs"_a, "d_last_h"_a.none(), "d_last_c"_a.none(), "d_block"_a,
+           "d_x"_a.none(), "d_h"_a.none(), "d_c"_a.none());
 
   m.def(
       activate_name,

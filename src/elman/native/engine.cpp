@@ -112,8 +112,14 @@ LossValue Engine<T>::evaluate(const PassInput<T>& input, const T* values, const 
   run_head(outputs, team);
   copy_last(last);
   return evaluate_loss<T>(*loss_, k_,
-                          {{outputs.data, outputs.step, outputs.sequence}, {}, values, classes, head_steps(), count_,
-                           shape_.output_size, input.lengths},
+                          {{outputs.data, outputs.step, outputs.sequence},
+                           {},
+                           values,
+                           classes,
+                           head_steps(),
+                           count_,
+                           shape_.output_size,
+                           input.lengths},
                           totals_, team);
 }
 
@@ -127,12 +133,19 @@ LossValue Engine<T>::forward_backward(const PassInput<T>& input, const T* values
   const Rows<T> d_outputs{d_outputs_.reserve(rows * stride), count_ * stride, stride};
   run_head(outputs, team);
   const LossValue value = evaluate_loss<T>(*loss_, k_,
-                                           {{outputs.data, outputs.step, outputs.sequence}, d_outputs, values, classes,
-                                            head_steps(), count_, shape_.output_size, input.lengths},
+                                           {{outputs.data, outputs.step, outputs.sequence},
+                                            d_outputs,
+                                            values,
+                                            classes,
+                                            head_steps(),
+                                            count_,
+                                            shape_.output_size,
+                                            input.lengths},
                                            totals_, team);
   const int64_t hp = stack_.padded(), wide = shape_.directions * hp;
   T* d_top = shape_.head_last ? d_top_last_.reserve(count_ * wide) : stack_.d_top();
-  head_.backward(parameters_.data(), version_, top_, d_outputs.data, d_top, into.parameters, head_steps(), count_, team);
+  head_.backward(parameters_.data(), version_, top_, d_outputs.data, d_top, into.parameters, head_steps(), count_,
+                 team);
   if (shape_.head_last) {
     const int64_t hidden = shape_.hidden_size;
     T* d_last = d_last_.zeros(shape_.rows() * count_ * hidden);
@@ -186,7 +199,8 @@ int64_t Engine<T>::train(const TrainInput<T>& in, const TrainOutput& out, State<
   const int64_t targets = in.count * (shape_.head_last ? 1 : in.steps) * targets_per_row();
   int64_t piece = 0;
   while (piece < in.pieces) {
-    if (in.dense) input.dense = {in.dense + piece * per_piece * shape_.input_size, shape_.input_size, in.steps * shape_.input_size};
+    if (in.dense)
+      input.dense = {in.dense + piece * per_piece * shape_.input_size, shape_.input_size, in.steps * shape_.input_size};
     if (in.tokens) input.tokens = in.tokens + piece * per_piece;
     if (in.lengths) input.lengths = in.lengths + piece * in.count;
     input.update = updates;
@@ -199,9 +213,8 @@ int64_t Engine<T>::train(const TrainInput<T>& in, const TrainOutput& out, State<
       if (shape_.has_cell_state())
         input.state.c = std::copy_n(stack_.last_c(), states, carried_c_.reserve(states)) - states;
     }
-    const LossValue value =
-        forward_backward(input, in.values ? in.values + piece * targets : nullptr,
-                         in.classes ? in.classes + piece * targets : nullptr, into, team);
+    const LossValue value = forward_backward(input, in.values ? in.values + piece * targets : nullptr,
+                                             in.classes ? in.classes + piece * targets : nullptr, into, team);
     const double norm = optimiser_->clip(gradients_.data(), team);
     out.losses[piece] = value.value;
     out.weights[piece] = value.weight;

@@ -22,14 +22,14 @@ namespace elman {
 // P pieces of one shape, trained on one after the other.
 template <class T>
 struct TrainInput {
-  const T* dense = nullptr;           // (P, N, T, D)
-  const int64_t* tokens = nullptr;    // (P, N, T)
-  const T* values = nullptr;          // targets
+  const T* dense = nullptr;         // (P, N, T, D)
+  const int64_t* tokens = nullptr;  // (P, N, T)
+  const T* values = nullptr;        // targets
   const int64_t* classes = nullptr;
-  const int64_t* lengths = nullptr;   // (P, N) or null
-  const bool* fresh = nullptr;        // (P,)
+  const int64_t* lengths = nullptr;  // (P, N) or null
+  const bool* fresh = nullptr;       // (P,)
   int64_t pieces = 0, count = 0, steps = 0;
-  State<const T> state;               // that the first piece goes on from; null for zero
+  State<const T> state;  // that the first piece goes on from; null for zero
 };
 
 struct TrainOutput {

@@ -6,7 +6,10 @@ namespace elman {
 
 template <class T>
 Head<T>::Head(const Shape& shape, const Layout& layout, const Kernels<T>& kernels)
-    : shape_(shape), layout_(layout), k_(kernels), hidden_vectors_((shape.hidden_size + kernels.width - 1) / kernels.width) {}
+    : shape_(shape),
+      layout_(layout),
+      k_(kernels),
+      hidden_vectors_((shape.hidden_size + kernels.width - 1) / kernels.width) {}
 
 // Rule: with vectors along the outputs, a row costs one multiply-add for each feature and vector of outputs; along the
 // features, one for each vector of features and output, and about ten more to add up its lanes.
@@ -23,9 +26,9 @@ void Head<T>::forward(const T* parameters, uint64_t version, Rows<const T> top, 
   const T* b = layout_.head_bias < 0 ? nullptr : parameters + layout_.head_bias;
   const int64_t hidden = shape_.hidden_size, hp = hidden_vectors_ * k_.width, out = shape_.output_size;
   const double flops = 2.0 * static_cast<double>(steps * count) * static_cast<double>(features() * out);
-  const int parts = flops > 4e5 ? team.size() : 1;
+  const int parts = flops > 4e5 ? 2 * team.size() : 1;
   const auto over_rows = [&](auto&& work) {
-    if (steps >= 2 * parts)
+    if (steps >= parts)
       team.share(parts, steps, 1, [&](int64_t t0, int64_t t1) { work(Part{t0, t1, 0, count, 0, 0}); });
     else
       team.share(parts, count, 1, [&](int64_t n0, int64_t n1) { work(Part{0, steps, n0, n1, 0, 0}); });
@@ -44,7 +47,7 @@ void Head<T>::forward(const T* parameters, uint64_t version, Rows<const T> top, 
     T* bias = bias_.zeros(vectors * k_.width);
     if (b) std::copy_n(b, out, bias);
   }
-  const ProductArgs<T> product{top,          shape_.directions, hidden, hp, weights_.panels(),
+  const ProductArgs<T> product{top,          shape_.directions, hidden, hp,   weights_.panels(),
                                bias_.data(), outputs,           out,    false};
   over_rows([&](Part part) {
     part.v1 = vectors;
@@ -63,7 +66,7 @@ void Head<T>::backward(const T* parameters, uint64_t version, Rows<const T> top,
   if (weights_back_.renew(version, vectors, panel_width(k_, vectors, rows == 1), vectors * k_.width * out))
     k_.pack_rows(weights_back_.data(), weights_back_.panels(), out, 0, parameters + layout_.head, features(), hidden,
                  out);
-  const ProductArgs<T> product{{d_outputs, 0, stride_out}, 1,    out, 0, weights_back_.panels(), nullptr,
+  const ProductArgs<T> product{{d_outputs, 0, stride_out}, 1,    out,  0, weights_back_.panels(), nullptr,
                                {d_top, 0, wide},           wide, false};
   team.share(parts, rows, 8, [&](int64_t n0, int64_t n1) { k_.product(product, {0, 1, n0, n1, 0, vectors}); });
 

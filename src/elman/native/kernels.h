@@ -86,14 +86,15 @@ struct ForwardArgs {
   bool reverse;
   int64_t steps, hidden, padded;
   int64_t step0, step1;
-  Rows<T> gates;        // in: the projected inputs; row t is at gates.at(t - gates_first)
+  int64_t turn;  // 1 to visit the panels of even steps from last to first, instead of those of odd steps
+  Rows<T> gates;  // in: the projected inputs; row t is at gates.at(t - gates_first)
   int64_t gates_first;
-  Rows<T> h;            // the state after step t is at h.at(t + 1), before it at h.at(t), reverse: at h.at(t + 2)
-  Rows<T> c;            // likewise, LSTM only
-  Panels<T> weights;    // W_hh: columns by hidden vector, then gate; `vectors` and `per_panel` count hidden vectors
-  const T* bias_n;      // GRU: b_hn, padded, or null
+  Rows<T> h;          // the state after step t is at h.at(t + 1), before it at h.at(t), reverse: at h.at(t + 2)
+  Rows<T> c;          // likewise, LSTM only
+  Panels<T> weights;  // W_hh: columns by hidden vector, then gate; `vectors` and `per_panel` count hidden vectors
+  const T* bias_n;    // GRU: b_hn, padded, or null
   const int64_t* lengths;
-  Barrier* barrier;     // passed after each step; null when this thread has all columns of its rows
+  Barrier* barrier;  // passed after each step; null when this thread has all columns of its rows
   int64_t n0, n1, v0, v1;
 };
 
@@ -104,11 +105,11 @@ struct BackwardArgs {
   bool reverse;
   int64_t steps, hidden, padded;
   int64_t step0, step1;
-  Rows<T> gates;           // in: what the forward pass kept; out: gradients of the gates
-  Rows<const T> h, c;      // as in ForwardArgs
-  Panels<T> weights;       // W_hh as (G * H, H)
-  Rows<const T> d_outputs; // null data for zero
-  Rows<T> dh, dc;          // in: gradient of the last state; out: of the first (step stride unused)
+  Rows<T> gates;            // in: what the forward pass kept; out: gradients of the gates
+  Rows<const T> h, c;       // as in ForwardArgs
+  Panels<T> weights;        // W_hh as (G * H, H)
+  Rows<const T> d_outputs;  // null data for zero
+  Rows<T> dh, dc;           // in: gradient of the last state; out: of the first (step stride unused)
   const int64_t* lengths;
   int64_t backprop_steps;  // 0 for all
   Barrier* barrier;
@@ -148,14 +149,14 @@ struct TinyArgs {
   int64_t inputs, hidden, outputs, padded, size;
   bool bias, head_bias;
   T *p, *g;
-  UpdateArgs<T> update;  // on the blocks p and g
-  uint64_t updates;      // made before the first piece
+  UpdateArgs<T> update;          // on the blocks p and g
+  uint64_t updates;              // made before the first piece
   double clip_value, clip_norm;  // 0 for none
   int64_t pieces;
-  const T* x;        // (P, D)
-  const bool* fresh; // (P,)
-  T* h;              // (2, Hp): in the first row the state, in and out
-  const T* lanes;    // (Hp,): 1 for a hidden unit, 0 for padding
+  const T* x;                  // (P, D)
+  const bool* fresh;           // (P,)
+  T* h;                        // (2, Hp): in the first row the state, in and out
+  const T* lanes;              // (Hp,): 1 for a hidden unit, 0 for padding
   T *outputs_row, *d_outputs;  // room for O
   // The loss of a piece; writes the gradient of its outputs.
   double (*loss)(void* context, int64_t piece, const T* outputs, T* d_outputs);
@@ -177,10 +178,10 @@ struct Kernels {
 
   // dst[k * stride + lane] = source[lane * ld + k] for lanes < count, else 0
   void (*pack_transposed)(T* dst, int64_t stride, const T* source, int64_t ld, int64_t count, int64_t k);
-  // `count` rows of a source (rows of pieces of `piece` numbers, each starting on a new vector), into rows from `to` on of
-  // panels that have `inner` rows
-  void (*pack_rows)(T* dst, const Panels<T>& panels, int64_t inner, int64_t to, const T* source, int64_t ld, int64_t piece,
-                    int64_t count);
+  // `count` rows of a source (rows of pieces of `piece` numbers, each starting on a new vector), into rows from `to` on
+  // of panels that have `inner` rows
+  void (*pack_rows)(T* dst, const Panels<T>& panels, int64_t inner, int64_t to, const T* source, int64_t ld,
+                    int64_t piece, int64_t count);
 
   void (*product)(const ProductArgs<T>&, const Part&);
   void (*dot)(const DotArgs<T>&, const Part&);
@@ -198,7 +199,7 @@ struct Kernels {
   void (*update)(const UpdateArgs<T>&, int64_t from, int64_t to);
   // out = softmax(logits)
   SoftmaxResult (*softmax)(const T* logits, T* out, int64_t n);
-  int64_t (*tiny)(const TinyArgs<T>&);  // returns how many pieces were worked on
+  int64_t (*tiny)(const TinyArgs<T>&);                          // returns how many pieces were worked on
   void (*activate)(Cell cell, const T* in, T* out, int64_t n);  // tanh, relu, sigmoid alone: for tests of accuracy
 };
 

@@ -54,7 +54,8 @@ double gaussian_row(const T* out, const T* target, int64_t size, T scale, T* gra
   const int64_t half = size / 2;
   for (int64_t i = 0; i < half; ++i) {
     const T raw = out[half + i], tail = std::exp(-std::abs(raw));
-    const T variance = std::max(raw, T(0)) + std::log1p(tail) + static_cast<T>(variance_floor) + (raw != raw ? raw : T(0));
+    const T variance =
+        std::max(raw, T(0)) + std::log1p(tail) + static_cast<T>(variance_floor) + (raw != raw ? raw : T(0));
     const T e = out[i] - target[i];
     total += static_cast<double>((std::log(variance) + e * e / variance) / 2);
     if (gradient) {
@@ -71,7 +72,8 @@ template <class T>
 double cross_entropy_row(const Loss& loss, const Kernels<T>& kernels, const T* logits, int64_t target, int64_t size,
                          double scale, T* room, bool wanted) {
   const SoftmaxResult found = kernels.softmax(logits, room, size);
-  const T weight = loss.class_weights.empty() ? T(1) : static_cast<T>(loss.class_weights[static_cast<std::size_t>(target)]);
+  const T weight =
+      loss.class_weights.empty() ? T(1) : static_cast<T>(loss.class_weights[static_cast<std::size_t>(target)]);
   const T shifted = logits[target] - static_cast<T>(found.largest);
   const T nll = (static_cast<T>(found.log_total) - shifted) * weight;
   if (wanted) {
@@ -139,8 +141,8 @@ LossValue evaluate_loss(const Loss& loss, const Kernels<T>& kernels, const LossI
           continue;
         }
         T* room = gradient ? gradient : rooms + t * scratch * 8 / static_cast<int64_t>(sizeof(T));
-        total += loss_row(loss, kernels, out, classes ? nullptr : in.values + at * per_row, classes ? in.classes[at] : 0,
-                          size, scale, room, gradient != nullptr);
+        total += loss_row(loss, kernels, out, classes ? nullptr : in.values + at * per_row,
+                          classes ? in.classes[at] : 0, size, scale, room, gradient != nullptr);
         if (classes) correct += std::max_element(out, out + size) - out == in.classes[at];
       }
       sums[t] = total;
@@ -157,9 +159,13 @@ LossValue evaluate_loss(const Loss& loss, const Kernels<T>& kernels, const LossI
   return result;
 }
 
-template double loss_row<float>(const Loss&, const Kernels<float>&, const float*, const float*, int64_t, int64_t, double, float*, bool);
-template double loss_row<double>(const Loss&, const Kernels<double>&, const double*, const double*, int64_t, int64_t, double, double*, bool);
-template LossValue evaluate_loss<float>(const Loss&, const Kernels<float>&, const LossInput<float>&, Buffer<double>&, Team&);
-template LossValue evaluate_loss<double>(const Loss&, const Kernels<double>&, const LossInput<double>&, Buffer<double>&, Team&);
+template double loss_row<float>(const Loss&, const Kernels<float>&, const float*, const float*, int64_t, int64_t,
+                                double, float*, bool);
+template double loss_row<double>(const Loss&, const Kernels<double>&, const double*, const double*, int64_t, int64_t,
+                                 double, double*, bool);
+template LossValue evaluate_loss<float>(const Loss&, const Kernels<float>&, const LossInput<float>&, Buffer<double>&,
+                                        Team&);
+template LossValue evaluate_loss<double>(const Loss&, const Kernels<double>&, const LossInput<double>&, Buffer<double>&,
+                                         Team&);
 
 }  // namespace elman

@@ -69,11 +69,13 @@ int physical_cores() {
 int physical_cores() { return static_cast<int>(std::thread::hardware_concurrency()); }
 #endif
 
-// Workers wait for the job number to change: they spin for some tens of microseconds, as training posts its next job
+// Workers wait for the job number to change: they spin for about a hundred microseconds, as training posts its next job
 // within that time, and sleep after it.
 //
 // Joining a job: a worker first counts itself in, then looks whether the job is open; the caller first closes it, then
 // waits until no worker is counted in. So a job's data are never touched after its caller has gone on.
+thread_local int thread_slot = 0;
+
 class Pool {
  public:
   using Call = void (*)(void*, int, int);
@@ -84,15 +86,21 @@ class Pool {
     if (workers == static_cast<int>(workers_.size())) return;
     stop();
     stopping_.store(false);
-    for (int i = 0; i < workers; ++i) workers_.emplace_back([this, seen = job_.load()] { serve(seen); });
+    std::vector<Share>(static_cast<std::size_t>(workers) + 1).swap(shares_);
+    for (int i = 0; i < workers; ++i)
+      workers_.emplace_back([this, i, seen = job_.load()] {
+        thread_slot = i + 1;
+        serve(seen);
+      });
   }
 
-  // Each part is taken by whoever is free next.
+  // Each thread starts with a share of its own, the same in every job, so that it finds in its caches what it worked on
+  // before; who is done takes parts from the others' shares.
   void run(int parts, Call call, void* work) {
     call_ = call;
     work_ = work;
     parts_ = parts;
-    next_.store(0);
+    for (Share& share : shares_) share.next.store(0, std::memory_order_relaxed);
     together_ = false;
     open();
     take_parts();
@@ -120,6 +128,11 @@ class Pool {
     close();
   }
 
+  void wake() {
+    job_.fetch_add(1);
+    job_.notify_all();
+  }
+
   // In a forked child the threads are gone: forget them, and start new ones when next asked.
   void forget() {
     for (std::thread& worker : workers_) new std::thread(std::move(worker));  // never joined, so never destroyed
@@ -132,8 +145,7 @@ class Pool {
 
   void open() {
     open_.store(true);
-    job_.fetch_add(1);
-    job_.notify_all();
+    wake();
   }
 
   void close() {
@@ -142,7 +154,14 @@ class Pool {
   }
 
   void take_parts() {
-    for (int part = next_.fetch_add(1); part < parts_; part = next_.fetch_add(1)) call_(work_, part, parts_);
+    const int shares = static_cast<int>(shares_.size());
+    for (int i = 0; i < shares; ++i) {
+      const int index = (thread_slot + i) % shares;
+      const int first = parts_ * index / shares, end = parts_ * (index + 1) / shares;
+      std::atomic<int>& next = shares_[static_cast<std::size_t>(index)].next;
+      for (int part = first + next.fetch_add(1); part < end; part = first + next.fetch_add(1))
+        call_(work_, part, parts_);
+    }
   }
 
   void join() {
@@ -162,7 +181,7 @@ class Pool {
   void serve(unsigned seen) {
     for (;;) {
       for (int spins = 0; job_.load() == seen; ++spins) {
-        if (spins < 1500)
+        if (spins < 5000)
           pause_processor();
         else
           job_.wait(seen);
@@ -183,14 +202,18 @@ class Pool {
     workers_.clear();
   }
 
+  struct alignas(64) Share {
+    std::atomic<int> next{0};
+  };
+
   std::vector<std::thread> workers_;
+  std::vector<Share> shares_;
   Call call_ = nullptr;
   void* work_ = nullptr;
   int parts_ = 0;
   bool together_ = false;
   std::atomic<bool> stopping_{false}, open_{false};
   alignas(64) std::atomic<unsigned> job_{0};
-  alignas(64) std::atomic<int> next_{0};
   alignas(64) std::atomic<int> active_{0};
   alignas(64) std::atomic<int> entered_{0};
   std::atomic<int> team_{0};
@@ -254,6 +277,12 @@ Team::Team() : size_(1) {
 Team::~Team() {
   if (leased_) pool->lease.unlock();
 }
+
+void Team::wake() {
+  if (size_ > 1) pool->wake();
+}
+
+int Team::slot() { return thread_slot; }
 
 void Team::post(int parts, Call call, void* work) { pool->run(parts, call, work); }
 

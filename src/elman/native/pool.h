@@ -28,6 +28,12 @@ class Team {
 
   int size() const { return size_; }
 
+  // Tell sleeping threads that there will be work soon: they take some ten microseconds to wake.
+  void wake();
+
+  // Which thread of a team this one is, from 0, the caller: for scratch memory that no other thread uses meanwhile.
+  static int slot();
+
   // work(part, parts) for each part, on as many threads as come; returns when all are done.
   template <class F>
   void run(int parts, F&& work) {

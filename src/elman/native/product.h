@@ -102,7 +102,8 @@ void outer_panel(const T* a, int64_t a_stride, int64_t a_next, const T* b, int64
   for (int64_t m = m0; m < m1; m += high) {
     const int64_t count = m1 - m < high ? m1 - m : high;
     column_tiles<T>.of[count][vectors](a + (m - m0) * a_next, a_stride, b, b_stride, k, tile);
-    for (int64_t i = 0; i < count; ++i) write_row<T>(tile + i * vectors * W, nullptr, c + (m + i) * c_stride, columns, accumulate);
+    for (int64_t i = 0; i < count; ++i)
+      write_row<T>(tile + i * vectors * W, nullptr, c + (m + i) * c_stride, columns, accumulate);
   }
 }
 

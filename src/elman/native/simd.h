@@ -8,6 +8,8 @@
 //   fma(a, b, c) is a * b + c in one rounding where the processor can; the compiler fuses nothing by itself
 //   (-ffp-contract=off), so an element's value never depends on the tile that computed it.
 //   max(a, b) and min(a, b) give b where either is not a number.
+//   times_power_of_two(a, n) is a 2^n for whole n, and 0 where that is below the normal numbers (AVX-512: where the
+//   processor flushes those to 0).
 #pragma once
 
 #include <cstddef>

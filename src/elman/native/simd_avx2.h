@@ -56,6 +56,7 @@ ELMAN_INLINE VecF max(VecF a, VecF b) { return {_mm256_max_ps(a.v, b.v)}; }
 ELMAN_INLINE VecF min(VecF a, VecF b) { return {_mm256_min_ps(a.v, b.v)}; }
 ELMAN_INLINE VecF sqrt(VecF a) { return {_mm256_sqrt_ps(a.v)}; }
 ELMAN_INLINE VecF abs(VecF a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
+ELMAN_INLINE VecF minus_abs(VecF a) { return {_mm256_or_ps(a.v, _mm256_set1_ps(-0.0f))}; }
 ELMAN_INLINE VecF with_sign(VecF size, VecF sign) {
   return {_mm256_or_ps(size.v, _mm256_and_ps(sign.v, _mm256_set1_ps(-0.0f)))};
 }
@@ -63,9 +64,10 @@ ELMAN_INLINE VecF::Mask operator<(VecF a, VecF b) { return {_mm256_cmp_ps(a.v, b
 ELMAN_INLINE VecF::Mask operator>=(VecF a, VecF b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_GE_OQ)}; }
 ELMAN_INLINE VecF select(VecF::Mask m, VecF yes, VecF no) { return {_mm256_blendv_ps(no.v, yes.v, m.m)}; }
 ELMAN_INLINE VecF round(VecF a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
-ELMAN_INLINE VecF power_of_two(VecF n) {
+ELMAN_INLINE VecF times_power_of_two(VecF a, VecF n) {
   __m256i bits = _mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127));
-  return {_mm256_castsi256_ps(_mm256_slli_epi32(bits, 23))};
+  const VecF power{_mm256_castsi256_ps(_mm256_slli_epi32(bits, 23))};
+  return select(n < VecF::set(-126.0f), VecF::set(0), a * power);
 }
 ELMAN_INLINE float sum(VecF a) {
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
@@ -82,6 +84,7 @@ ELMAN_INLINE VecD max(VecD a, VecD b) { return {_mm256_max_pd(a.v, b.v)}; }
 ELMAN_INLINE VecD min(VecD a, VecD b) { return {_mm256_min_pd(a.v, b.v)}; }
 ELMAN_INLINE VecD sqrt(VecD a) { return {_mm256_sqrt_pd(a.v)}; }
 ELMAN_INLINE VecD abs(VecD a) { return {_mm256_andnot_pd(_mm256_set1_pd(-0.0), a.v)}; }
+ELMAN_INLINE VecD minus_abs(VecD a) { return {_mm256_or_pd(a.v, _mm256_set1_pd(-0.0))}; }
 ELMAN_INLINE VecD with_sign(VecD size, VecD sign) {
   return {_mm256_or_pd(size.v, _mm256_and_pd(sign.v, _mm256_set1_pd(-0.0)))};
 }
@@ -89,9 +92,10 @@ ELMAN_INLINE VecD::Mask operator<(VecD a, VecD b) { return {_mm256_cmp_pd(a.v, b
 ELMAN_INLINE VecD::Mask operator>=(VecD a, VecD b) { return {_mm256_cmp_pd(a.v, b.v, _CMP_GE_OQ)}; }
 ELMAN_INLINE VecD select(VecD::Mask m, VecD yes, VecD no) { return {_mm256_blendv_pd(no.v, yes.v, m.m)}; }
 ELMAN_INLINE VecD round(VecD a) { return {_mm256_round_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
-ELMAN_INLINE VecD power_of_two(VecD n) {
+ELMAN_INLINE VecD times_power_of_two(VecD a, VecD n) {
   __m256i bits = _mm256_cvtepi32_epi64(_mm_add_epi32(_mm256_cvtpd_epi32(n.v), _mm_set1_epi32(1023)));
-  return {_mm256_castsi256_pd(_mm256_slli_epi64(bits, 52))};
+  const VecD power{_mm256_castsi256_pd(_mm256_slli_epi64(bits, 52))};
+  return select(n < VecD::set(-1022.0), VecD::set(0), a * power);
 }
 ELMAN_INLINE double sum(VecD a) {
   __m128d s = _mm_add_pd(_mm256_castpd256_pd128(a.v), _mm256_extractf128_pd(a.v, 1));

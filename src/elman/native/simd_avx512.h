@@ -48,6 +48,7 @@ ELMAN_INLINE VecF max(VecF a, VecF b) { return {_mm512_max_ps(a.v, b.v)}; }
 ELMAN_INLINE VecF min(VecF a, VecF b) { return {_mm512_min_ps(a.v, b.v)}; }
 ELMAN_INLINE VecF sqrt(VecF a) { return {_mm512_sqrt_ps(a.v)}; }
 ELMAN_INLINE VecF abs(VecF a) { return {_mm512_abs_ps(a.v)}; }
+ELMAN_INLINE VecF minus_abs(VecF a) { return {_mm512_or_ps(a.v, _mm512_set1_ps(-0.0f))}; }
 ELMAN_INLINE VecF with_sign(VecF size, VecF sign) {
   return {_mm512_or_ps(size.v, _mm512_and_ps(sign.v, _mm512_set1_ps(-0.0f)))};
 }
@@ -55,10 +56,7 @@ ELMAN_INLINE VecF::Mask operator<(VecF a, VecF b) { return _mm512_cmp_ps_mask(a.
 ELMAN_INLINE VecF::Mask operator>=(VecF a, VecF b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_GE_OQ); }
 ELMAN_INLINE VecF select(__mmask16 m, VecF yes, VecF no) { return {_mm512_mask_blend_ps(m, no.v, yes.v)}; }
 ELMAN_INLINE VecF round(VecF a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
-ELMAN_INLINE VecF power_of_two(VecF n) {
-  __m512i bits = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(bits, 23))};
-}
+ELMAN_INLINE VecF times_power_of_two(VecF a, VecF n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 ELMAN_INLINE float sum(VecF a) { return _mm512_reduce_add_ps(a.v); }
 
 ELMAN_INLINE VecD operator+(VecD a, VecD b) { return {_mm512_add_pd(a.v, b.v)}; }
@@ -70,6 +68,7 @@ ELMAN_INLINE VecD max(VecD a, VecD b) { return {_mm512_max_pd(a.v, b.v)}; }
 ELMAN_INLINE VecD min(VecD a, VecD b) { return {_mm512_min_pd(a.v, b.v)}; }
 ELMAN_INLINE VecD sqrt(VecD a) { return {_mm512_sqrt_pd(a.v)}; }
 ELMAN_INLINE VecD abs(VecD a) { return {_mm512_abs_pd(a.v)}; }
+ELMAN_INLINE VecD minus_abs(VecD a) { return {_mm512_or_pd(a.v, _mm512_set1_pd(-0.0))}; }
 ELMAN_INLINE VecD with_sign(VecD size, VecD sign) {
   return {_mm512_or_pd(size.v, _mm512_and_pd(sign.v, _mm512_set1_pd(-0.0)))};
 }
@@ -77,10 +76,7 @@ ELMAN_INLINE VecD::Mask operator<(VecD a, VecD b) { return _mm512_cmp_pd_mask(a.
 ELMAN_INLINE VecD::Mask operator>=(VecD a, VecD b) { return _mm512_cmp_pd_mask(a.v, b.v, _CMP_GE_OQ); }
 ELMAN_INLINE VecD select(__mmask8 m, VecD yes, VecD no) { return {_mm512_mask_blend_pd(m, no.v, yes.v)}; }
 ELMAN_INLINE VecD round(VecD a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
-ELMAN_INLINE VecD power_of_two(VecD n) {
-  __m512i bits = _mm512_add_epi64(_mm512_cvtpd_epi64(n.v), _mm512_set1_epi64(1023));
-  return {_mm512_castsi512_pd(_mm512_slli_epi64(bits, 52))};
-}
+ELMAN_INLINE VecD times_power_of_two(VecD a, VecD n) { return {_mm512_scalef_pd(a.v, n.v)}; }
 ELMAN_INLINE double sum(VecD a) { return _mm512_reduce_add_pd(a.v); }
 
 // total + the squares of a, added up in double.
@@ -109,7 +105,8 @@ ELMAN_INLINE void transpose(VecF (&r)[16]) {
     }
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {  // columns i, i + 4, i + 8, i + 12 of the result, 128 bits of each row at a time
-    const __m512 a = _mm512_shuffle_f32x4(quads[i], quads[i + 4], 0x88), b = _mm512_shuffle_f32x4(quads[i], quads[i + 4], 0xdd);
+    const __m512 a = _mm512_shuffle_f32x4(quads[i], quads[i + 4], 0x88),
+                 b = _mm512_shuffle_f32x4(quads[i], quads[i + 4], 0xdd);
     const __m512 c = _mm512_shuffle_f32x4(quads[i + 8], quads[i + 12], 0x88);
     const __m512 d = _mm512_shuffle_f32x4(quads[i + 8], quads[i + 12], 0xdd);
     r[i] = {_mm512_shuffle_f32x4(a, c, 0x88)};
@@ -127,7 +124,8 @@ ELMAN_INLINE void transpose(VecD (&r)[8]) {
   }
 #pragma GCC unroll 2
   for (int i = 0; i < 2; ++i) {  // columns i, i + 2, i + 4, i + 6 of the result, 128 bits of each row at a time
-    const __m512d a = _mm512_shuffle_f64x2(pairs[i], pairs[i + 2], 0x88), b = _mm512_shuffle_f64x2(pairs[i], pairs[i + 2], 0xdd);
+    const __m512d a = _mm512_shuffle_f64x2(pairs[i], pairs[i + 2], 0x88),
+                  b = _mm512_shuffle_f64x2(pairs[i], pairs[i + 2], 0xdd);
     const __m512d c = _mm512_shuffle_f64x2(pairs[i + 4], pairs[i + 6], 0x88);
     const __m512d d = _mm512_shuffle_f64x2(pairs[i + 4], pairs[i + 6], 0xdd);
     r[i] = {_mm512_shuffle_f64x2(a, c, 0x88)};

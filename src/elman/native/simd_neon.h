@@ -69,10 +69,12 @@ ELMAN_INLINE VecF max(VecF a, VecF b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a
 ELMAN_INLINE VecF min(VecF a, VecF b) { return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)}; }
 ELMAN_INLINE VecF sqrt(VecF a) { return {vsqrtq_f32(a.v)}; }
 ELMAN_INLINE VecF abs(VecF a) { return {vabsq_f32(a.v)}; }
+ELMAN_INLINE VecF minus_abs(VecF a) { return {vnegq_f32(vabsq_f32(a.v))}; }
 ELMAN_INLINE VecF with_sign(VecF size, VecF sign) { return {vbslq_f32(vdupq_n_u32(0x80000000u), sign.v, size.v)}; }
 ELMAN_INLINE VecF round(VecF a) { return {vrndnq_f32(a.v)}; }
-ELMAN_INLINE VecF power_of_two(VecF n) {
-  return {vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n.v), vdupq_n_s32(127)), 23))};
+ELMAN_INLINE VecF times_power_of_two(VecF a, VecF n) {
+  const VecF power{vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n.v), vdupq_n_s32(127)), 23))};
+  return select(n < VecF::set(-126.0f), VecF::set(0), a * power);
 }
 ELMAN_INLINE float sum(VecF a) { return vaddvq_f32(a.v); }
 
@@ -88,12 +90,14 @@ ELMAN_INLINE VecD max(VecD a, VecD b) { return {vbslq_f64(vcgtq_f64(a.v, b.v), a
 ELMAN_INLINE VecD min(VecD a, VecD b) { return {vbslq_f64(vcltq_f64(a.v, b.v), a.v, b.v)}; }
 ELMAN_INLINE VecD sqrt(VecD a) { return {vsqrtq_f64(a.v)}; }
 ELMAN_INLINE VecD abs(VecD a) { return {vabsq_f64(a.v)}; }
+ELMAN_INLINE VecD minus_abs(VecD a) { return {vnegq_f64(vabsq_f64(a.v))}; }
 ELMAN_INLINE VecD with_sign(VecD size, VecD sign) {
   return {vbslq_f64(vdupq_n_u64(0x8000000000000000ull), sign.v, size.v)};
 }
 ELMAN_INLINE VecD round(VecD a) { return {vrndnq_f64(a.v)}; }
-ELMAN_INLINE VecD power_of_two(VecD n) {
-  return {vreinterpretq_f64_s64(vshlq_n_s64(vaddq_s64(vcvtq_s64_f64(n.v), vdupq_n_s64(1023)), 52))};
+ELMAN_INLINE VecD times_power_of_two(VecD a, VecD n) {
+  const VecD power{vreinterpretq_f64_s64(vshlq_n_s64(vaddq_s64(vcvtq_s64_f64(n.v), vdupq_n_s64(1023)), 52))};
+  return select(n < VecD::set(-1022.0), VecD::set(0), a * power);
 }
 ELMAN_INLINE double sum(VecD a) { return vaddvq_f64(a.v); }
 

@@ -53,42 +53,71 @@ struct Vec {
 using VecF = Vec<float>;
 using VecD = Vec<double>;
 
-#define ELMAN_LANES(expression)                             \
-  Vec<T> r;                                                 \
+#define ELMAN_LANES(expression)                                \
+  Vec<T> r;                                                    \
   for (int i = 0; i < Vec<T>::width; ++i) r.v[i] = expression; \
   return r
 
 template <class T>
-ELMAN_INLINE Vec<T> operator+(Vec<T> a, Vec<T> b) { ELMAN_LANES(a.v[i] + b.v[i]); }
+ELMAN_INLINE Vec<T> operator+(Vec<T> a, Vec<T> b) {
+  ELMAN_LANES(a.v[i] + b.v[i]);
+}
 template <class T>
-ELMAN_INLINE Vec<T> operator-(Vec<T> a, Vec<T> b) { ELMAN_LANES(a.v[i] - b.v[i]); }
+ELMAN_INLINE Vec<T> operator-(Vec<T> a, Vec<T> b) {
+  ELMAN_LANES(a.v[i] - b.v[i]);
+}
 template <class T>
-ELMAN_INLINE Vec<T> operator*(Vec<T> a, Vec<T> b) { ELMAN_LANES(a.v[i] * b.v[i]); }
+ELMAN_INLINE Vec<T> operator*(Vec<T> a, Vec<T> b) {
+  ELMAN_LANES(a.v[i] * b.v[i]);
+}
 template <class T>
-ELMAN_INLINE Vec<T> operator/(Vec<T> a, Vec<T> b) { ELMAN_LANES(a.v[i] / b.v[i]); }
+ELMAN_INLINE Vec<T> operator/(Vec<T> a, Vec<T> b) {
+  ELMAN_LANES(a.v[i] / b.v[i]);
+}
 template <class T>
-ELMAN_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) { ELMAN_LANES(a.v[i] * b.v[i] + c.v[i]); }
+ELMAN_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
+  ELMAN_LANES(a.v[i] * b.v[i] + c.v[i]);
+}
 template <class T>
-ELMAN_INLINE Vec<T> max(Vec<T> a, Vec<T> b) { ELMAN_LANES(a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
+ELMAN_INLINE Vec<T> max(Vec<T> a, Vec<T> b) {
+  ELMAN_LANES(a.v[i] > b.v[i] ? a.v[i] : b.v[i]);
+}
 template <class T>
-ELMAN_INLINE Vec<T> min(Vec<T> a, Vec<T> b) { ELMAN_LANES(a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
+ELMAN_INLINE Vec<T> min(Vec<T> a, Vec<T> b) {
+  ELMAN_LANES(a.v[i] < b.v[i] ? a.v[i] : b.v[i]);
+}
 template <class T>
-ELMAN_INLINE Vec<T> sqrt(Vec<T> a) { ELMAN_LANES(std::sqrt(a.v[i])); }
+ELMAN_INLINE Vec<T> sqrt(Vec<T> a) {
+  ELMAN_LANES(std::sqrt(a.v[i]));
+}
 template <class T>
-ELMAN_INLINE Vec<T> abs(Vec<T> a) { ELMAN_LANES(std::fabs(a.v[i])); }
+ELMAN_INLINE Vec<T> abs(Vec<T> a) {
+  ELMAN_LANES(std::fabs(a.v[i]));
+}
 template <class T>
-ELMAN_INLINE Vec<T> with_sign(Vec<T> size, Vec<T> sign) { ELMAN_LANES(std::copysign(size.v[i], sign.v[i])); }
+ELMAN_INLINE Vec<T> minus_abs(Vec<T> a) {
+  ELMAN_LANES(-std::fabs(a.v[i]));
+}
 template <class T>
-ELMAN_INLINE Vec<T> round(Vec<T> a) { ELMAN_LANES((a.v[i] + Integer<T>::rounder) - Integer<T>::rounder); }
+ELMAN_INLINE Vec<T> with_sign(Vec<T> size, Vec<T> sign) {
+  ELMAN_LANES(std::copysign(size.v[i], sign.v[i]));
+}
 template <class T>
-ELMAN_INLINE Vec<T> power_of_two(Vec<T> n) {
+ELMAN_INLINE Vec<T> round(Vec<T> a) {
+  ELMAN_LANES((a.v[i] + Integer<T>::rounder) - Integer<T>::rounder);
+}
+template <class T>
+ELMAN_INLINE Vec<T> times_power_of_two(Vec<T> a, Vec<T> n) {
+  using Whole = typename Integer<T>::type;
   Vec<T> r;
-  typename Integer<T>::type bits[Vec<T>::width];
-  // A not-a-number cannot be converted to a whole number; it stands for 0 here, and its product stays what it is.
-  for (int i = 0; i < Vec<T>::width; ++i)
-    bits[i] = (static_cast<typename Integer<T>::type>(n.v[i] == n.v[i] ? n.v[i] : T(0)) + Integer<T>::bias)
-              << Integer<T>::mantissa;
-  std::memcpy(r.v, bits, sizeof r.v);
+  for (int i = 0; i < Vec<T>::width; ++i) {
+    // A not-a-number cannot be converted to a whole number; it stands for 0 here, and its product stays what it is.
+    const Whole bits = (static_cast<Whole>(n.v[i] == n.v[i] ? n.v[i] : T(0)) + Integer<T>::bias)
+                       << Integer<T>::mantissa;
+    T power;
+    std::memcpy(&power, &bits, sizeof power);
+    r.v[i] = n.v[i] < T(1 - Integer<T>::bias) ? T(0) : a.v[i] * power;
+  }
   return r;
 }
 template <class T>
@@ -104,7 +133,9 @@ ELMAN_INLINE typename Vec<T>::Mask operator>=(Vec<T> a, Vec<T> b) {
   return r;
 }
 template <class T>
-ELMAN_INLINE Vec<T> select_lanes(const bool* m, Vec<T> yes, Vec<T> no) { ELMAN_LANES(m[i] ? yes.v[i] : no.v[i]); }
+ELMAN_INLINE Vec<T> select_lanes(const bool* m, Vec<T> yes, Vec<T> no) {
+  ELMAN_LANES(m[i] ? yes.v[i] : no.v[i]);
+}
 ELMAN_INLINE VecF select(VecF::Mask m, VecF yes, VecF no) { return select_lanes(m.m, yes, no); }
 ELMAN_INLINE VecD select(VecD::Mask m, VecD yes, VecD no) { return select_lanes(m.m, yes, no); }
 #undef ELMAN_LANES

@@ -86,9 +86,8 @@ class Stack {
   template <class F>
   static void run_plan(const Plan& plan, Team& team, F&& work) {
     if (plan.split == Split::columns)
-      team.together(plan.parts, plan.patience_us, [&](int part, int parts, Barrier& barrier) {
-        work(part, parts, parts > 1 ? &barrier : nullptr);
-      });
+      team.together(plan.parts, plan.patience_us,
+                    [&](int part, int parts, Barrier& barrier) { work(part, parts, parts > 1 ? &barrier : nullptr); });
     else
       team.run(plan.parts, [&](int part, int parts) { work(part, parts, static_cast<Barrier*>(nullptr)); });
   }
@@ -117,14 +116,14 @@ class Stack {
   Rows<const T> top_;
   int used_threads_ = 1;
 
-  std::vector<LayerWeights<T>> weights_;   // by row
-  std::vector<Buffer<T>> gates_;           // by row: (T, N, S * Hp)
-  std::vector<Buffer<T>> h_, c_;           // by layer: (T + 2, N, R * Hp)
-  std::vector<Buffer<T>> masks_, dropped_; // by layer: (T, N, R * Hp)
-  Buffer<T> x_;                            // (T, N, D padded)
+  std::vector<LayerWeights<T>> weights_;    // by row
+  std::vector<Buffer<T>> gates_;            // by row: (T, N, S * Hp)
+  std::vector<Buffer<T>> h_, c_;            // by layer: (T + 2, N, R * Hp)
+  std::vector<Buffer<T>> masks_, dropped_;  // by layer: (T, N, R * Hp)
+  Buffer<T> x_;                             // (T, N, D padded)
   Buffer<T> last_h_, last_c_;
-  Buffer<T> dh_, dc_;                      // (N, Hp)
-  Buffer<T> d_above_, d_below_;            // (T, N, R * Hp)
+  Buffer<T> dh_, dc_;            // (N, Hp)
+  Buffer<T> d_above_, d_below_;  // (T, N, R * Hp)
   Buffer<T> scratch_;
 };
 

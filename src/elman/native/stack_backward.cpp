@@ -100,19 +100,19 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
   const bool transposed = !one_hot && layer == 0 && transposed_input(features, k_.width);
   const int64_t input_columns = gates * hp;
 
-  const int parts = static_cast<double>(k) * static_cast<double>(gates * hidden) * static_cast<double>(hidden) > 2e5
-                        ? team.size()
-                        : 1;
+  const bool shared = static_cast<double>(k) * static_cast<double>(gates * hidden) * static_cast<double>(hidden) > 2e5;
+  const int threads = shared ? team.size() : 1;
   const bool pieces = hidden <= 16 && k >= long_sum;
   const int64_t per_piece = (k + sum_pieces - 1) / sum_pieces;
 
   std::vector<Sum<T>> sums;
-  const T* h_before = h_[static_cast<std::size_t>(layer)].data() + (direction == 1 ? 2 : from) * count * wide() + direction * hp;
+  const T* h_before =
+      h_[static_cast<std::size_t>(layer)].data() + (direction == 1 ? 2 : from) * count * wide() + direction * hp;
   for (int64_t g = 0; g < gates; ++g)
     sums.push_back({d_gates + (recurrent_slot(shape_.cell) + g) * hp, slots, hidden, h_before, wide(), hidden,
                     into.parameters + at.hh + g * hidden * hidden, hidden});
 
-  // Scratch: the input gradient by slot (features or tokens, G * Hp), the column sums, then room for each part.
+  // Scratch: the input gradient by slot (features or tokens, G * Hp), the column sums, then room for each thread.
   const int64_t table = transposed || one_hot ? features * input_columns : 0;
   int64_t work = 0, partial = 0;
   if (!one_hot) {
@@ -124,57 +124,70 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
       for (int64_t i = 0; i < inputs; ++i)
         for (int64_t g = 0; g < gates; ++g)
           sums.push_back({d_gates + input_slot(shape_.cell, static_cast<int>(g)) * hp, slots, hidden,
-                          x.at(from) + i * hp, x.sequence, piece, into.parameters + at.ih + g * hidden * features + i * piece,
-                          features});
+                          x.at(from) + i * hp, x.sequence, piece,
+                          into.parameters + at.ih + g * hidden * features + i * piece, features});
     }
   }
   for (const Sum<T>& s : sums) {
     work = std::max(work, k_.outer_work(s.m, s.n, k));
     partial += s.m * s.n;
   }
-  T* scratch = scratch_.reserve(table + slots + parts * work + (pieces ? sum_pieces * partial : 0));
+  T* scratch = scratch_.reserve(table + slots + team.size() * work + (pieces ? sum_pieces * partial : 0));
   T* column_totals = scratch + table;
   T* works = column_totals + slots;
-  T* partials = works + parts * work;
+  T* partials = works + team.size() * work;
   if (transposed) sums.back().c = scratch;
 
-  const auto outer = [&](const Sum<T>& s, T* c, int64_t c_stride, int64_t k0, int64_t k1, int64_t m0, int64_t m1, T* room) {
+  const auto outer = [&](const Sum<T>& s, T* c, int64_t c_stride, int64_t k0, int64_t k1, int64_t m0, int64_t m1) {
     const bool packs = k_.outer_work(s.m, s.n, k) > 0;
     k_.outer({s.a + k0 * s.a_stride, s.a_stride, s.b + k0 * s.b_stride, s.b_stride, c, c_stride, s.n, k1 - k0, false,
-              m0, m1, packs ? room : nullptr});
+              m0, m1, packs ? works + Team::slot() * work : nullptr});
   };
-  team.run(parts, [&](int part, int all) {
-    T* room = works + part * work;
-    if (pieces) {
-      for (int64_t p = part; p < sum_pieces; p += all) {
-        T* c = partials + p * partial;
-        for (const Sum<T>& s : sums) {
-          if (p * per_piece < k) outer(s, c, s.n, p * per_piece, std::min(k, (p + 1) * per_piece), 0, s.m, room);
-          c += s.m * s.n;
+  // Parts: the sums, each cut by rows (or by time, for the long sums of tiny layers) where there are few of them; then
+  // the biases and the tokens, each cut by columns.
+  const int count_of_sums = static_cast<int>(sums.size());
+  const int cuts =
+      pieces ? static_cast<int>(sum_pieces) : std::max(1, (2 * threads + count_of_sums - 1) / count_of_sums);
+  const int bias_parts = shape_.bias ? threads : 0, token_parts = one_hot ? threads : 0;
+  const int all = count_of_sums * cuts + bias_parts + token_parts;
+  const auto work_on = [&](int part) {
+    if (part < count_of_sums * cuts) {
+      const int index = part / cuts, cut = part % cuts;
+      const Sum<T>& s = sums[static_cast<std::size_t>(index)];
+      if (pieces) {
+        T* c = partials + cut * partial;
+        for (int before = 0; before < index; ++before) {
+          const Sum<T>& other = sums[static_cast<std::size_t>(before)];
+          c += other.m * other.n;
         }
-      }
-    } else {
-      for (const Sum<T>& s : sums) {
+        if (cut * per_piece < k) outer(s, c, s.n, cut * per_piece, std::min(k, (cut + 1) * per_piece), 0, s.m);
+      } else {
         const int64_t tiles = (s.m + 7) / 8;
-        const int64_t m0 = std::min(s.m, tiles * part / all * 8), m1 = std::min(s.m, tiles * (part + 1) / all * 8);
-        if (m0 < m1) outer(s, s.c, s.c_stride, 0, k, m0, m1, room);
+        const int64_t m0 = std::min(s.m, tiles * cut / cuts * 8), m1 = std::min(s.m, tiles * (cut + 1) / cuts * 8);
+        if (m0 < m1) outer(s, s.c, s.c_stride, 0, k, m0, m1);
       }
+      return;
     }
-    if (shape_.bias) {
+    part -= count_of_sums * cuts;
+    if (part < bias_parts) {
       const int64_t vectors = slots / k_.width;
-      k_.column_sums(d_gates, slots, k, column_totals, vectors * part / all, vectors * (part + 1) / all);
+      k_.column_sums(d_gates, slots, k, column_totals, vectors * part / bias_parts, vectors * (part + 1) / bias_parts);
+      return;
     }
-    if (one_hot) {
-      // Each thread adds up its own columns, in the order of the rows.
-      const int64_t vectors = input_columns / k_.width;
-      const int64_t first = vectors * part / all * k_.width, size = vectors * (part + 1) / all * k_.width - first;
-      for (int64_t v = 0; v < features; ++v) std::fill_n(scratch + v * input_columns + first, size, T(0));
-      for (int64_t i = 0; i < k; ++i) {
-        const int64_t t = from + i / count, n = i % count;
-        k_.add(scratch + input_.tokens[n * input_.steps + t] * input_columns + first, d_gates + i * slots + first, size);
-      }
+    part -= bias_parts;
+    // Each part adds up its own columns, in the order of the rows.
+    const int64_t vectors = input_columns / k_.width, first = vectors * part / token_parts * k_.width;
+    const int64_t size = vectors * (part + 1) / token_parts * k_.width - first;
+    for (int64_t v = 0; v < features; ++v) std::fill_n(scratch + v * input_columns + first, size, T(0));
+    for (int64_t i = 0; i < k; ++i) {
+      const int64_t t = from + i / count, n = i % count;
+      k_.add(scratch + input_.tokens[n * input_.steps + t] * input_columns + first, d_gates + i * slots + first, size);
     }
-  });
+  };
+  if (shared)
+    team.run(all, [&](int part, int) { work_on(part); });
+  else
+    for (int part = 0; part < all; ++part) work_on(part);
   if (pieces) {
     int64_t offset = 0;
     for (const Sum<T>& s : sums) {
@@ -216,18 +229,20 @@ void Stack<T>::input_gradients(int64_t row, Rows<T> into, int64_t columns, int64
   product.columns = columns;
   product.accumulate = row % shape_.directions == 1;
   const int64_t steps = input_.steps - from, all = w.input_back.panels().vectors;
-  const double flops = 2.0 * static_cast<double>(steps * count) * static_cast<double>(shape_.gates() * shape_.hidden_size) *
-                       static_cast<double>(columns);
-  const int parts = flops > 4e5 ? team.size() : 1;
-  if (steps >= 2 * parts)
-    team.share(parts, steps, 1, [&](int64_t t0, int64_t t1) { k_.product(product, {from + t0, from + t1, 0, count, 0, all}); });
+  const double flops = 2.0 * static_cast<double>(steps * count) *
+                       static_cast<double>(shape_.gates() * shape_.hidden_size) * static_cast<double>(columns);
+  const int parts = flops > 4e5 ? 2 * team.size() : 1;
+  if (steps >= parts)
+    team.share(parts, steps, 1,
+               [&](int64_t t0, int64_t t1) { k_.product(product, {from + t0, from + t1, 0, count, 0, all}); });
   else
-    team.share(parts, count, 1, [&](int64_t n0, int64_t n1) { k_.product(product, {from, input_.steps, n0, n1, 0, all}); });
+    team.share(parts, count, 1,
+               [&](int64_t n0, int64_t n1) { k_.product(product, {from, input_.steps, n0, n1, 0, all}); });
 }
 
 template <class T>
-void Stack<T>::backward(const PassGradients<T>& into, Rows<const T> d_outputs, State<const T> d_last, int64_t backprop_steps,
-                        Team& team) {
+void Stack<T>::backward(const PassGradients<T>& into, Rows<const T> d_outputs, State<const T> d_last,
+                        int64_t backprop_steps, Team& team) {
   const int64_t steps = input_.steps, count = input_.count, features = shape_.layer_input(0);
   // Where only last states have a gradient and it goes back few steps, all steps before those have none at all.
   int64_t from = 0;
@@ -244,8 +259,8 @@ void Stack<T>::backward(const PassGradients<T>& into, Rows<const T> d_outputs, S
       d_below = {d_below_.reserve(steps * count * wide()), count * wide(), wide()};
     } else {
       columns = features;
-      d_below = to_table ? Rows<T>{d_below_.reserve(steps * count * features), count * features, features}
-                         : into.inputs;
+      d_below =
+          to_table ? Rows<T>{d_below_.reserve(steps * count * features), count * features, features} : into.inputs;
     }
     for (int64_t direction = 0; direction < shape_.directions; ++direction) {
       const int64_t row = layer * shape_.directions + direction;
@@ -256,8 +271,8 @@ void Stack<T>::backward(const PassGradients<T>& into, Rows<const T> d_outputs, S
     if (layer > 0) {
       if (input_.drop && shape_.dropout > 0) {
         const int64_t first = from * count * wide();
-        k_.multiply(d_below.data + first, d_below.data + first, masks_[static_cast<std::size_t>(layer - 1)].data() + first,
-                    (steps - from) * count * wide());
+        k_.multiply(d_below.data + first, d_below.data + first,
+                    masks_[static_cast<std::size_t>(layer - 1)].data() + first, (steps - from) * count * wide());
       }
       d_above_.swap(d_below_);
       d_outputs = {d_above_.data(), count * wide(), wide()};
@@ -274,7 +289,9 @@ void Stack<T>::backward(const PassGradients<T>& into, Rows<const T> d_outputs, S
   }
 }
 
-template void Stack<float>::backward(const PassGradients<float>&, Rows<const float>, State<const float>, int64_t, Team&);
-template void Stack<double>::backward(const PassGradients<double>&, Rows<const double>, State<const double>, int64_t, Team&);
+template void Stack<float>::backward(const PassGradients<float>&, Rows<const float>, State<const float>, int64_t,
+                                     Team&);
+template void Stack<double>::backward(const PassGradients<double>&, Rows<const double>, State<const double>, int64_t,
+                                      Team&);
 
 }  // namespace elman

@@ -51,14 +51,16 @@ LayerSource<T> Stack<T>::source(const T* parameters, int64_t row) const {
 // enough to be worth a meeting (about 0.3 us). Measured in docs/native-engine.md.
 template <class T>
 typename Stack<T>::Plan Stack<T>::plan(int64_t steps, int64_t count) const {
-  const double step = 2.0 * static_cast<double>(count * shape_.gates() * shape_.hidden_size * shape_.hidden_size);
-  const double all = step * static_cast<double>(steps);
-  // A tenth of the time that one thread would take alone, at some 50 multiply-adds a nanosecond.
-  const double patience_us = all / 1e6;
+  const double units = static_cast<double>(count * shape_.gates() * shape_.hidden_size);
+  const double step = 2.0 * units * static_cast<double>(shape_.hidden_size), all = step * static_cast<double>(steps);
+  // The elementwise part of a gate takes as long as some hundred operations of a product.
+  if (used_threads_ == 1 || all + 100.0 * units * static_cast<double>(steps) < 8e6) return {Split::none, 1, 0};
+  // Short jobs are cut finer, so that a thread that wakes late still finds a part; long ones keep their weights longer.
+  const int64_t wanted = all < 2e8 ? 4 * used_threads_ : used_threads_;
+  if (count >= 8 * used_threads_) return {Split::rows, static_cast<int>(std::min(wanted, count / 8)), 0};
+  // A fifth of the time that one thread would take alone, at some 40 operations a nanosecond.
+  if (step >= 2e5) return {Split::columns, used_threads_, all / 2e5};
   const int rows = static_cast<int>(std::min<int64_t>(used_threads_, count));
-  if (used_threads_ == 1 || all < 4e5) return {Split::none, 1, 0};
-  if (count >= 8 * used_threads_) return {Split::rows, rows, 0};
-  if (step >= 2e5) return {Split::columns, used_threads_, patience_us};
   return rows > 1 ? Plan{Split::rows, rows, 0} : Plan{Split::none, 1, 0};
 }
 
@@ -71,8 +73,7 @@ Rows<const T> Stack<T>::layer_input(int64_t layer) const {
     const std::size_t below = static_cast<std::size_t>(input_.keep ? layer - 1 : (layer - 1) % 2);
     return {h_[below].data() + count * wide(), count * wide(), wide()};
   }
-  if (shape_.inputs == Inputs::dense && !input_.keep)
-    return input_.dense;
+  if (shape_.inputs == Inputs::dense && !input_.keep) return input_.dense;
   const int64_t features = shape_.layer_input(0), padded = (features + k_.width - 1) / k_.width * k_.width;
   return {x_.data(), count * padded, padded};
 }
@@ -108,7 +109,8 @@ void Stack<T>::drop_outputs(int64_t layer, Team& team) {
         T* row = mask + (t * input_.count + n) * wide();
         const int64_t first = (n * input_.steps + t) * hidden * shape_.directions;
         for (int64_t d = 0; d < shape_.directions; ++d, row += padded()) {
-          for (int64_t j = 0; j < hidden; ++j) row[j] = static_cast<T>(value(static_cast<uint64_t>(first + d * hidden + j)));
+          for (int64_t j = 0; j < hidden; ++j)
+            row[j] = static_cast<T>(value(static_cast<uint64_t>(first + d * hidden + j)));
           std::fill_n(row + hidden, padded() - hidden, T(0));
         }
       }
@@ -138,8 +140,8 @@ void Stack<T>::project(int64_t row, Rows<T> gates, int64_t first, int64_t t0, in
   gates.data = gates.at(t0 - first);
   const int64_t pieces = layer > 0 ? shape_.directions : 1;
   const int64_t length = shape_.layer_input(layer) / pieces;
-  const ProductArgs<T> product{a,     pieces,         length, padded(), w.input.panels(),
-                               w.bias.data(), gates, w.input.panels().vectors * k_.width, false};
+  const ProductArgs<T> product{
+      a, pieces, length, padded(), w.input.panels(), w.bias.data(), gates, w.input.panels().vectors * k_.width, false};
   k_.product(product, {0, t1 - t0, n0, n1, v0, v1});
 }
 
@@ -182,7 +184,8 @@ void Stack<T>::run_layer(int64_t row, Team& team) {
     // Without keeping, one row a sequence is enough: c is only read and written in place.
     if (direction == 0 || !keep) c_[place].reserve(keep ? (steps + 2) * count * wide() : count * hp);
     f.c = keep ? Rows<T>{c_[place].data() + direction * hp, count * wide(), wide()} : Rows<T>{c_[place].data(), 0, hp};
-    fill_rows(f.c.at(start), f.c.sequence, input_.state.c ? input_.state.c + state : nullptr, count, shape_.hidden_size, hp);
+    fill_rows(f.c.at(start), f.c.sequence, input_.state.c ? input_.state.c + state : nullptr, count, shape_.hidden_size,
+              hp);
   }
 
   const int64_t vectors = packer_.hidden_vectors(), all = shape_.gates() * vectors;
@@ -229,6 +232,7 @@ void Stack<T>::forward(const T* parameters, uint64_t version, const PassInput<T>
   const int64_t states = shape_.rows() * input.count * shape_.hidden_size;
   last_h_.reserve(states);
   if (shape_.has_cell_state()) last_c_.reserve(states);
+  if (plan(input.steps, input.count).parts > 1) team.wake();
   load_inputs(team);
   for (int64_t layer = 0; layer < shape_.num_layers; ++layer) {
     for (int64_t direction = 0; direction < shape_.directions; ++direction)

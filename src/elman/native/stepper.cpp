@@ -37,7 +37,8 @@ void Stepper<T>::pack() {
   const T* parameters = engine_->parameters();
   for (int64_t layer = 0; layer < shape_.num_layers; ++layer) {
     const Layout::Row& at = engine_->layout().rows[static_cast<std::size_t>(layer)];
-    const LayerSource<T> from{parameters + at.ih, parameters + at.hh, at.bias_ih < 0 ? nullptr : parameters + at.bias_ih,
+    const LayerSource<T> from{parameters + at.ih, parameters + at.hh,
+                              at.bias_ih < 0 ? nullptr : parameters + at.bias_ih,
                               at.bias_hh < 0 ? nullptr : parameters + at.bias_hh, shape_.layer_input(layer)};
     LayerWeights<T>& w = weights_[static_cast<std::size_t>(layer)];
     packer_.bias(w, from, version);
@@ -97,6 +98,7 @@ void Stepper<T>::advance(Rows<const T> x, const int64_t* tokens, int64_t token_s
   f.hidden = shape_.hidden_size;
   f.padded = hp;
   f.step1 = 1;
+  f.turn = now_;
   f.gates = {gates_.data(), 0, slots};
   f.n1 = sessions_;
   f.v1 = packer_.hidden_vectors();
@@ -108,8 +110,8 @@ void Stepper<T>::advance(Rows<const T> x, const int64_t* tokens, int64_t token_s
       for (int64_t s = 0; s < sessions_; ++s)
         std::copy_n(input.data + tokens[s * token_stride] * size, size, gates_.data() + s * slots);
     } else {
-      const ProductArgs<T> product{x,     1, shape_.layer_input(layer), 0, input, w.bias.data(), f.gates,
-                                   input.vectors * k_.width, false};
+      const ProductArgs<T> product{
+          x, 1, shape_.layer_input(layer), 0, input, w.bias.data(), f.gates, input.vectors * k_.width, false};
       k_.product(product, {0, 1, 0, sessions_, 0, input.vectors});
     }
     T* h = h_[static_cast<std::size_t>(layer)].data();
@@ -137,8 +139,8 @@ void Stepper<T>::step_many(const T* x, const int64_t* tokens, int64_t steps, T* 
   const FlushDenormals flush;
   pack();
   for (int64_t t = 0; t < steps; ++t)
-    advance({x ? x + t * shape_.input_size : nullptr, 0, steps * shape_.input_size}, tokens ? tokens + t : nullptr, steps,
-            {outputs + t * shape_.output_size, 0, steps * shape_.output_size});
+    advance({x ? x + t * shape_.input_size : nullptr, 0, steps * shape_.input_size}, tokens ? tokens + t : nullptr,
+            steps, {outputs + t * shape_.output_size, 0, steps * shape_.output_size});
 }
 
 template class Stepper<float>;

@@ -21,8 +21,8 @@ class Stepper {
   // x (S, T, D) or tokens (S, T); outputs (S, T, O).
   void step_many(const T* x, const int64_t* tokens, int64_t steps, T* outputs);
 
-  void get_state(State<T> to) const;      // (L, S, H)
-  void set_state(State<const T> from);    // null for zero
+  void get_state(State<T> to) const;    // (L, S, H)
+  void set_state(State<const T> from);  // null for zero
 
   int64_t sessions() const { return sessions_; }
   const Engine<T>& engine() const { return *engine_; }

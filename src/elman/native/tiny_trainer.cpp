@@ -22,7 +22,8 @@ struct LossContext {
     const int64_t target = classes ? in.classes[piece] : 0;
     const bool counts = !classes || target != loss.ignore_index;
     double weight = loss.kind == LossKind::gaussian ? static_cast<double>(per_piece) : static_cast<double>(outputs);
-    if (classes) weight = loss.class_weights.empty() ? 1.0 : loss.class_weights[static_cast<std::size_t>(counts ? target : 0)];
+    if (classes)
+      weight = loss.class_weights.empty() ? 1.0 : loss.class_weights[static_cast<std::size_t>(counts ? target : 0)];
     if (!counts) weight = 0;
     const double scale = loss.mean ? (weight != 0 ? 1 / weight : 0.0) : 1.0;
     out.weights[piece] = weight;
@@ -32,8 +33,8 @@ struct LossContext {
       std::fill_n(d_row, outputs, T(0));
       return 0;
     }
-    return scale * loss_row(loss, kernels, row, classes ? nullptr : in.values + piece * per_piece, target, outputs, scale,
-                            d_row, true);
+    return scale * loss_row(loss, kernels, row, classes ? nullptr : in.values + piece * per_piece, target, outputs,
+                            scale, d_row, true);
   }
 };
 
@@ -135,7 +136,9 @@ int64_t TinyTrainer<T>::train(T* parameters, Optimiser<T>& optimiser, double lea
   a.lanes = rows + 2 * padded_;
   a.outputs_row = rows + 3 * padded_;
   a.d_outputs = a.outputs_row + outputs;
-  a.loss = [](void* c, int64_t piece, const T* row, T* d_row) { return (*static_cast<LossContext<T>*>(c))(piece, row, d_row); };
+  a.loss = [](void* c, int64_t piece, const T* row, T* d_row) {
+    return (*static_cast<LossContext<T>*>(c))(piece, row, d_row);
+  };
   a.loss_context = &context;
   a.losses = out.losses;
   a.norms = out.norms;

@@ -10,12 +10,12 @@ namespace elman {
 // P pieces of one step of one sequence.
 template <class T>
 struct TinyInput {
-  const T* x;               // (P, D)
-  const T* values;          // targets
+  const T* x;       // (P, D)
+  const T* values;  // targets
   const int64_t* classes;
   const bool* fresh;
   int64_t pieces;
-  const T* h;               // (H,) or null
+  const T* h;  // (H,) or null
 };
 
 struct TinyOutput {

@@ -1,5 +1,6 @@
 // The walk of one layer through time, forward and backward. Each step is a product with W_hh, tile by tile, and the
-// cell's elementwise part done on a tile as soon as its product is there, while it lies in the nearest cache.
+// cell's elementwise part done on a tile as soon as its product is there, while it lies in the nearest cache. Every
+// other step visits the panels of W_hh from the last to the first: those that came last are still near.
 //
 // The recurrences and their derivatives are those of elman/cells/*.py; docs/kernels-*.md derive them again beside this
 // code. Shapes and slots: kernels.h.
@@ -78,7 +79,9 @@ void forward_cell(const ForwardArgs<T>& f) {
   for (int64_t s = f.step0; s < f.step1; ++s) {
     const int64_t t = f.reverse ? f.steps - 1 - s : s;
     const int64_t before = f.reverse ? t + 2 : t;
-    for (int64_t v = f.v0; v < f.v1; v += f.weights.per_panel) {
+    const int64_t panels = (f.v1 - f.v0 + f.weights.per_panel - 1) / f.weights.per_panel;
+    for (int64_t p = 0; p < panels; ++p) {
+      const int64_t v = f.v0 + ((s + f.turn) % 2 ? panels - 1 - p : p) * f.weights.per_panel;
       const int64_t hidden_vectors = f.v1 - v < f.weights.per_panel ? f.v1 - v : f.weights.per_panel;
       const int vectors = static_cast<int>(G * hidden_vectors);
       const T* panel = f.weights.data + v * W * G * f.hidden;
@@ -135,7 +138,8 @@ ELMAN_INLINE void backward_vector(T* slot, int64_t padded, const T* h_before, co
   V d = V::load(dh);
   if (d_output) d = d + V::load(d_output);
   if constexpr (C == Cell::gru) {
-    const V n = V::load(slot), r = V::load(slot + padded), z = V::load(slot + 2 * padded), u = V::load(slot + 3 * padded);
+    const V n = V::load(slot), r = V::load(slot + padded), z = V::load(slot + 2 * padded),
+            u = V::load(slot + 3 * padded);
     const V da_n = d * (one - z) * (one - n * n);
     const V da_z = d * (V::load(h_before) - n) * z * (one - z);
     const V da_r = da_n * u * r * (one - r);
@@ -197,7 +201,9 @@ void backward_cell(const BackwardArgs<T>& b) {
     const int64_t t = time_of(s);
     if (b.barrier) b.barrier->wait();
     const bool all_cut = !b.lengths && is_cut(b, t, 0);
-    for (int64_t v = b.v0; v < b.v1; v += b.weights.per_panel) {
+    const int64_t panels = (b.v1 - b.v0 + b.weights.per_panel - 1) / b.weights.per_panel;
+    for (int64_t p = 0; p < panels; ++p) {
+      const int64_t v = b.v0 + (s % 2 ? panels - 1 - p : p) * b.weights.per_panel;
       const int vectors = static_cast<int>(b.v1 - v < b.weights.per_panel ? b.v1 - v : b.weights.per_panel);
       const T* panel = b.weights.data + v * W * G * b.hidden;
       for_row_tiles(b.n0, b.n1, tile_rows<T>(vectors), [&](int64_t first, int64_t count) {
