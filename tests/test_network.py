@@ -69,6 +69,11 @@ def test_initialisation_is_a_function_of_the_seed() -> None:
     assert made.parameters == {}  # a network is not changed by making another from it
 
 
+def test_a_seed_below_zero_is_refused() -> None:
+    with pytest.raises(UsageError, match="`seed` must be at least 0; got -1"):
+        make().initialise(-1)
+
+
 @pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
 def test_default_ranges_are_torchs(cell: str) -> None:
     """Uniform within 1 / sqrt(H), the head's within 1 / sqrt(its inputs), a standard normal embedding."""

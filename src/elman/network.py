@@ -128,6 +128,8 @@ class Network:
         ...     ).parameters["head.weight"]
         array([[0.5, 0.5]])
         """
+        if seed < 0:
+            raise UsageError(f"`seed` must be at least 0; got {seed!r}")
         scheme = dict(scheme or {})
         forget_gate = scheme.pop("forget_gate", None)
         problems = [p for key in scheme for p in _scheme_problems(key, self.shapes())]

@@ -171,6 +171,17 @@ def test_engines(engine_name: str) -> None:
     assert make_engine("auto", network("gru")).name in ENGINES
 
 
+@pytest.mark.parametrize(("pieces", "fresh"), [(0, 0), (2, 3), (2, 1)])
+def test_every_piece_says_whether_it_starts_fresh(engine_name: str, pieces: int, fresh: int) -> None:
+    made = make_engine(engine_name, network("gru"), Loss(), Optimiser())
+    x, y = np.zeros((pieces, 4, 7, made.network.input_size)), np.zeros((pieces, 4, 7, made.network.output_size))
+    with pytest.raises(
+        UsageError, match=rf"`fresh` must hold a truth value .* at least one; got \({fresh},\) for {pieces}"
+    ):
+        made.train_steps(Pieces(x, y, None, np.ones(fresh, bool)))
+    assert made.updates == 0
+
+
 def test_pieces_count_their_tokens_and_are_cut_as_views() -> None:
     inputs = np.zeros((5, 4, 7, 3))
     fresh = np.array([True, False, False, True, False])

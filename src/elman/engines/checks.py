@@ -153,6 +153,16 @@ def check_engine(
         raise UsageError(f"`dtype` must be float32 or float64; got {dtype!r}")
 
 
+def check_fresh(fresh: Array, pieces: int) -> Array:
+    """(P,) truth values, one for each piece, of which there is at least one."""
+    fresh = np.ascontiguousarray(fresh, bool)
+    if fresh.ndim != 1 or len(fresh) != pieces or pieces == 0:
+        raise UsageError(
+            f"`fresh` must hold a truth value for each of the pieces, at least one; got {fresh.shape} for {pieces}"
+        )
+    return fresh
+
+
 def option_names(kind: type) -> list[str]:
     """The field names of Loss or Optimiser."""
     return [f.name for f in fields(kind)]

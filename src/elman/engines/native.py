@@ -191,14 +191,12 @@ class NativeEngine(Engine):
     ) -> tuple[Array, Array, Array | None, Array, State | None]:
         """Pieces as the core takes them, each checked like a batch; raises what is wrong with the first that is."""
         inputs = np.asarray(pieces.inputs)
-        for index in range(len(pieces)):
+        fresh = checks.check_fresh(pieces.fresh, len(inputs))
+        for index in range(len(fresh)):
             batch = pieces[index]
             piece = checks.check_inputs(self.network, batch.inputs)
             checks.check_lengths(batch.lengths, *piece.shape[:2])
             checks.check_targets(self.network, self.loss, batch.targets, *piece.shape[:2])
-        fresh = np.ascontiguousarray(pieces.fresh, bool)
-        if fresh.ndim != 1 or len(fresh) == 0 or len(fresh) != len(inputs):
-            raise UsageError(f"`fresh` must hold a truth value for each of {len(inputs)} pieces; got {fresh.shape}")
         if fresh[0]:  # what came before does not matter, whatever its shape
             state = None
         if state is not None:

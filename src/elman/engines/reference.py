@@ -102,7 +102,7 @@ class ReferenceEngine(Engine):
         if self.optimiser is None:
             raise UsageError("this engine was made without `optimiser`; give one to train")
         rows: list[tuple[float, float, float, int, int]] = []
-        for index, fresh in enumerate(pieces.fresh):
+        for index, fresh in enumerate(checks.check_fresh(pieces.fresh, len(pieces.inputs))):
             batch = pieces[index]
             inputs, first, lengths = self._checked(batch.inputs, None if fresh else state, batch.lengths)
             targets = checks.check_targets(self.network, self.loss, batch.targets, *inputs.shape[:2])

@@ -59,9 +59,9 @@ def parse_schedule(text: str, warmup: int = 0) -> Schedule:
         numbers = tuple(float(part) for part in (match[2] or "").split(",") if part.strip()) if match else ()
     except ValueError:
         numbers = (math.nan,)
-    good = name in _NUMBERS and len(numbers) == _NUMBERS[name] and all(n > 0 for n in numbers)
+    good = name in _NUMBERS and len(numbers) == _NUMBERS[name] and all(0 < n < math.inf for n in numbers)
     if not good or (name in ("step", "plateau") and numbers[0] < 1):
-        raise UsageError(f"`schedule` must be {_KNOWN}, with numbers above 0; got {text!r}")
+        raise UsageError(f"`schedule` must be {_KNOWN}, with finite numbers above 0; got {text!r}")
     if warmup < 0:
         raise UsageError(f"`warmup` must be at least 0 epochs; got {warmup!r}")
     return Schedule(name, numbers, warmup)
