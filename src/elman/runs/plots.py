@@ -50,7 +50,8 @@ def save(figure: Figure, path: Path | str) -> None:
     with warnings.catch_warnings():
         # A label in a script that the font lacks shows boxes; that is no reason to fail a training.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        # Compression at level 3 takes a fifth off the time of a picture and makes it a tenth larger.
+        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
     write_atomically(path, buffer.getvalue())
 
 
