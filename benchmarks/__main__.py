@@ -1,6 +1,6 @@
 """python -m benchmarks [GROUP ...] [--full] [--threads N] [--samples N] [--json FILE]
 
-Groups: peak, seeds, streams, layers; all of them where none is named. Prints a table a group and, for layers, the geometric
+Groups: peak, seeds, streams, layers, memory; all of them where none is named. Prints a table a group and, for layers, the geometric
 means. `--full` runs the whole grid of layers (an hour); without it a corner of it. JAX and ONNX Runtime take part where they
 are installed; $ELMAN_RIVALS_PYTHON may name another interpreter that has them.
 """
@@ -42,8 +42,8 @@ def main() -> None:
             if case.group != group:
                 group = case.group
                 print(f"\n## {group}", flush=True)
-            results.append(bench.run(case))
-            print(line(results[-1], _peak(results)), flush=True)
+            results.append(bench.weigh(case) if group == "memory" else bench.run(case))
+            print(weight(results[-1]) if group == "memory" else line(results[-1], _peak(results)), flush=True)
             if wanted.json:
                 _write(wanted.json, bench, results)
     finally:
@@ -73,6 +73,13 @@ def line(result: Result, peak: float) -> str:
         parts.append(f"{case.per / result.median(first):,.0f} tokens/s")
     if result.disturbed:
         parts.append(f"({result.disturbed} of {len(result.seconds[first])} samples disturbed)")
+    return "  ".join(parts)
+
+
+def weight(result: Result) -> str:
+    """One result: what each contender's process held before it ran the case, and how much more it needed."""
+    parts = [f"{result.case.name:28s}"]
+    parts += [f"{name} {rest:5.0f} + {grown:6.1f} MB" for name, (rest, grown) in result.memory.items()]
     return "  ".join(parts)
 
 

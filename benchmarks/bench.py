@@ -63,11 +63,12 @@ class Contender:
 @dataclass
 class Result:
     """What was found: seconds of each contender's samples; how many of them were disturbed, patience being at an end;
-    memory it took to make the case, in MB; and the largest difference between the contenders' numbers."""
+    the largest difference between the contenders' numbers; and, for memory, the most that each contender's process held in
+    MB before the case and how much that grew with it."""
 
     case: Case
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    memory: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, tuple[float, float]] = field(default_factory=dict)
     difference: float = 0.0
     disturbed: int = 0
 
@@ -102,9 +103,7 @@ class Bench:
             answers = {}
             for c in here:
                 path = Path(folder, f"{c.name}.npz")
-                made = c.order(do="make", kind=case.kind, params=case.params, answer=str(path))
-                result.memory[c.name] = made["memory_mb"]
-                if made["answered"]:
+                if c.order(do="make", kind=case.kind, params=case.params, answer=str(path))["answered"]:
                     answers[c.name] = dict(np.load(path))
         result.difference = _compare(case, answers)
         for c in here:
@@ -120,6 +119,18 @@ class Bench:
                 result.disturbed += 1
             for name, seconds in round_.items():
                 result.seconds[name].append(seconds)
+        return result
+
+    def weigh(self, case: Case) -> Result:
+        """The memory of one run of the case, in processes that did nothing before."""
+        result = Result(case)
+        with tempfile.TemporaryDirectory() as folder:
+            for name in case.contenders:
+                if c := Contender.start(name, self.threads):
+                    answer = str(Path(folder, "answer.npz"))
+                    rest = c.order(do="make", kind=case.kind, params=case.params, answer=answer)["rest_mb"]
+                    result.memory[name] = rest, c.order(do="time", seconds=0)["most_mb"] - rest
+                    c.stop()
         return result
 
     def stop(self) -> None:

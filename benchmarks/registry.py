@@ -5,7 +5,7 @@ Shapes: N sequences, T steps, D features, H hidden units. D = H in the layer gri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 CELLS = ("rnn", "gru", "lstm")
@@ -86,6 +86,20 @@ def seeds() -> list[Case]:
     ]  # fmt: skip
 
 
+def memory() -> list[Case]:
+    """How much memory does training take: a layer's forward and backward pass, and the language model's epoch?"""
+    sizes = ((64, 32, 35), (256, 32, 100), (256, 32, 1000), (1024, 32, 35))
+    layers = [
+        Case("memory", "layer", f"{cell} train H{h} N{n} T{t}",
+             {"cell": cell, "H": h, "N": n, "T": t, "D": h, "mode": "train"}, ("elman", "torch", "jax"))
+        for cell in CELLS
+        for h, n, t in sizes
+    ]  # fmt: skip
+    return layers + [
+        replace(case, group="memory", contenders=("elman", "torch")) for case in seeds() if case.kind == "seed004"
+    ]
+
+
 def peak() -> list[Case]:
     """What is this machine's own float32 peak? The best of the libraries' products of two (2048, 2048) matrices."""
     return [
@@ -95,7 +109,13 @@ def peak() -> list[Case]:
 
 def cases(groups: list[str], *, full: bool) -> list[Case]:
     """All cases of these groups (`peak`, `layers`, `streams`, `seeds`), none named meaning all."""
-    known = {"peak": peak(), "seeds": seeds(), "streams": streams(), "layers": layer_grid(full=full)}
+    known = {
+        "peak": peak(),
+        "seeds": seeds(),
+        "streams": streams(),
+        "layers": layer_grid(full=full),
+        "memory": memory(),
+    }
     unknown = set(groups) - set(known)
     if unknown:
         raise SystemExit(f"no such group: {', '.join(sorted(unknown))}; there are {', '.join(known)}")

@@ -29,6 +29,11 @@ def sample(run: Callable[[], object], seconds: float) -> float:
             return passed / count
 
 
+def most_memory() -> float:
+    """The most memory that this process has held so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main() -> None:
     module, threads = sys.argv[1], int(sys.argv[2])
     contender = importlib.import_module(f"benchmarks.contenders.{module}_side")
@@ -39,16 +44,16 @@ def main() -> None:
         order: dict[str, Any] = json.loads(line)
         if order["do"] == "make":
             run = None
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            before = most_memory()
             run, answer = contender.make(order["kind"], order["params"])
             found = answer()
             if found is not None:
                 np.savez(Path(order["answer"]), **found)
-            after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            print(json.dumps({"answered": found is not None, "memory_mb": (after - before) / 1024}), flush=True)
+            print(json.dumps({"answered": found is not None, "rest_mb": before}), flush=True)
         elif order["do"] == "time":
             assert run is not None
-            print(json.dumps({"seconds": sample(run, order["seconds"])}), flush=True)
+            seconds = sample(run, order["seconds"])
+            print(json.dumps({"seconds": seconds, "most_mb": most_memory()}), flush=True)
 
 
 if __name__ == "__main__":
