@@ -552,3 +552,11 @@ def test_a_disk_that_fills_up_keeps_what_can_be_resumed(kilobytes: int, disk: Ca
     assert not [name for name in tree(place) if name.endswith(("-tmp", ".new")) or "/.model" in name]
     subprocess.run(["mount", "-o", "remount,size=4m", str(place)], check=True)
     assert_can_be_resumed(place / "new")
+
+
+@pytest.mark.parametrize("command", ["train sine-online --seed x", "train sine-online --sed 1", "trai", "train"])
+def test_what_the_parser_refuses_is_told_as_json_too(command: str, there: Path) -> None:
+    outcome = elman(*shlex.split(command), "--json")
+    assert outcome.code == 2
+    assert outcome.document() == {"error": "wrong usage; see standard error", "kind": "UsageError", "exit_code": 2}
+    assert "Usage: elman" in outcome.err

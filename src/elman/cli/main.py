@@ -216,7 +216,7 @@ def _train(recipe: Any, engine: str | None, seed: int | None, out: Path | None, 
 
 def main() -> None:
     """Run the command; every error Elman raises on purpose becomes a message and its exit code."""
-    from elman.errors import ElmanError
+    from elman.errors import ElmanError, UsageError
 
     try:
         app(prog_name="elman")
@@ -224,6 +224,8 @@ def main() -> None:
         output.failed(error, as_json="--json" in sys.argv)
         sys.exit(error.exit_code)
     except SystemExit as end:
+        if end.code == UsageError.exit_code and "--json" in sys.argv:  # the parser has said what on standard error
+            output.error_document(UsageError("wrong usage; see standard error"))
         if end.code != INTERRUPTED:
             raise
         output.note("elman: stopped")

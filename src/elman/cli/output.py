@@ -21,7 +21,12 @@ def failed(error: ElmanError, *, as_json: bool) -> None:
     """An error on standard error, and as JSON on standard output where that was asked for."""
     note(f"elman: {error}")
     if as_json:
-        _document({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code})
+        error_document(error)
+
+
+def error_document(error: ElmanError) -> None:
+    """An error as JSON on standard output."""
+    _document({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code})
 
 
 def recipes(found: Sequence[tuple[str, dict[str, Any]]], *, as_json: bool) -> None:
