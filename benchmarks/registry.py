@@ -60,7 +60,7 @@ def layer_grid(*, full: bool) -> list[Case]:
 def streams() -> list[Case]:
     """How long does one step take from Python?"""
     return [
-        Case("streams", "stream", f"stream {cell} H{h}", {"cell": cell, "H": h, "D": d}, ("elman", "torch", "onnx"),
+        Case("streams", "stream", f"stream {cell} H{h} D{d}", {"cell": cell, "H": h, "D": d}, ("elman", "torch", "onnx"),
              "step", 1000, 0.0, 30.0)
         for cell in CELLS
         for h, d in ((8, 1), (64, 1), (64, 64), (256, 64))
