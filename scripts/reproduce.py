@@ -82,7 +82,7 @@ def section(name: str, figure: str, expected: str, mine: Sequence[dict[str, Any]
     """A recipe's part of the page."""
     yield f"## `{name}`\n"
     yield f"Expected: {expected}. Engine: {', '.join(sorted({r['engine'] for r in mine}))}; {mine[0]['machine']}.\n"
-    shown = [k for k in mine[0]["last"] if k.startswith(("train_", "valid_", "test_", "whole_", "tokens"))]
+    shown = [k for k in mine[0]["last"] if k.startswith(("train_", "valid_", "test_", "whole_"))]
     shown = [k for k in shown if not k.endswith(("_byte", "valid_bits_per_character"))]
     rivals = list(mine[0]["baselines"])
     header = ["seed", f"first {figure}" if figure in mine[0]["first"] else "first train_loss", *shown]
