@@ -29,6 +29,22 @@ def test_environment_forces_an_instruction_set(isa: str) -> None:
     assert run(ELMAN_ISA=isa, ELMAN_NUM_THREADS="3").stdout.split() == [isa, "3"]
 
 
+def threads(**environment: str) -> int:
+    """The threads of a process in which these variables, and no others on threads, are set."""
+    unset = {"ELMAN_NUM_THREADS": "", "OMP_NUM_THREADS": ""}
+    return int(run(**{**unset, **environment}).stdout.split()[1])
+
+
+def test_the_limit_of_a_worker_process_is_kept() -> None:
+    """joblib, Dask, Ray and torchrun tell their worker processes in OMP_NUM_THREADS how many threads they may use."""
+    default = threads()
+    assert threads(OMP_NUM_THREADS="1") == 1
+    assert threads(OMP_NUM_THREADS="1,4") == 1
+    assert threads(OMP_NUM_THREADS="1000") == default
+    assert threads(OMP_NUM_THREADS="many") == threads(OMP_NUM_THREADS="0") == default
+    assert threads(OMP_NUM_THREADS="1", ELMAN_NUM_THREADS=str(default + 1)) == default + 1
+
+
 def test_an_unknown_instruction_set_says_which_there_are() -> None:
     assert "`ELMAN_ISA` must be one of" in run(ELMAN_ISA="mmx").stderr
     with pytest.raises(ValueError, match=r"`ELMAN_ISA` must be one of .*baseline.*; got 'mmx'"):

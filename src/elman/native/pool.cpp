@@ -69,6 +69,12 @@ int physical_cores() {
 int physical_cores() { return static_cast<int>(std::thread::hardware_concurrency()); }
 #endif
 
+// A count above 0 in the environment, else 0; of a list, as OpenMP has it for nested levels, the first.
+int number_in(const char* name) {
+  const char* text = std::getenv(name);
+  return text ? std::max(0, std::atoi(text)) : 0;
+}
+
 // Workers wait for the job number to change: they spin for about a hundred microseconds, as training posts its next job
 // within that time, and sleep after it.
 //
@@ -251,11 +257,10 @@ void Barrier::wait() {
 }
 
 int default_threads() {
-  if (const char* text = std::getenv("ELMAN_NUM_THREADS")) {
-    const int count = std::atoi(text);
-    if (count > 0) return count;
-  }
-  return std::max(1, physical_cores());
+  if (const int exact = number_in("ELMAN_NUM_THREADS")) return exact;
+  const int cores = std::max(1, physical_cores());
+  const int limit = number_in("OMP_NUM_THREADS");
+  return limit ? std::min(limit, cores) : cores;
 }
 
 int threads() {

@@ -11,7 +11,8 @@
 
 namespace elman {
 
-// Threads that a call may use: $ELMAN_NUM_THREADS, else the physical cores this process may run on.
+// Threads that a call may use: $ELMAN_NUM_THREADS; else the physical cores this process may run on, at most
+// $OMP_NUM_THREADS, with which joblib, Dask, Ray and torchrun share the cores out among the processes they start.
 int default_threads();
 int threads();
 void set_threads(int count);
