@@ -12,12 +12,13 @@ the names and layouts that torch.nn gives them, so weights go both ways without 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from numbers import Integral
 from pathlib import Path
@@ -207,18 +208,24 @@ def save_model(folder: Path, network: Network, extra: Mapping[str, Any]) -> None
 
     from elman import version
 
-    folder = Path(folder)
     config = {"format": FORMAT, "elman": version.VERSION, "network": network.config(), **extra}
+    with replacing(Path(folder)) as new:
+        text = json.dumps(config, indent=2, allow_nan=False, ensure_ascii=False, default=_plain)
+        (new / "config.json").write_text(text + "\n", encoding="utf-8")
+        arrays = {name: np.ascontiguousarray(value) for name, value in network.parameters.items()}
+        (new / "model.safetensors").write_bytes(save(arrays))
+
+
+@contextlib.contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """An empty folder to write a model into; when all is written and on disk, it takes the place of `folder`."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     except OSError as error:
         raise RunError(f"cannot write the model to {folder}: {error.strerror}; choose another folder") from error
     try:
-        text = json.dumps(config, indent=2, allow_nan=False, ensure_ascii=False, default=_plain)
-        (temporary / "config.json").write_text(text + "\n", encoding="utf-8")
-        arrays = {name: np.ascontiguousarray(value) for name, value in network.parameters.items()}
-        (temporary / "model.safetensors").write_bytes(save(arrays))
+        yield temporary
         _sync(temporary)
         _replace_folder(temporary, folder)
     except OSError as error:
@@ -276,8 +283,9 @@ def _replace_folder(temporary: Path, folder: Path) -> None:
 
 def _sync(folder: Path) -> None:
     for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
 
 
 def _problems(network: Network) -> list[str]:
@@ -344,4 +352,14 @@ def _orthogonal(shape: tuple[int, ...], hidden: int, gain: float, generator: np.
     return gain * np.concatenate(blocks)
 
 
-__all__ = ["FORMAT", "HEADS", "INITIALISERS", "INPUTS", "Network", "check_parameters", "load_model", "save_model"]
+__all__ = [
+    "FORMAT",
+    "HEADS",
+    "INITIALISERS",
+    "INPUTS",
+    "Network",
+    "check_parameters",
+    "load_model",
+    "replacing",
+    "save_model",
+]

@@ -8,7 +8,9 @@ from elman.errors import RunError
 from elman.estimators.classifier import SequenceClassifier
 from elman.estimators.estimator import Estimator, Watch
 from elman.estimators.forecaster import Backtest, Fold, Forecast, Forecaster
+from elman.estimators.jobs import Job, Outcome, fit_many
 from elman.estimators.language_model import LanguageModel
+from elman.estimators.per_series import PerSeries, PerSeriesBacktest
 from elman.estimators.regressor import SequenceRegressor
 from elman.network import load_model
 
@@ -19,10 +21,15 @@ __all__ = [
     "Fold",
     "Forecast",
     "Forecaster",
+    "Job",
     "LanguageModel",
+    "Outcome",
+    "PerSeries",
+    "PerSeriesBacktest",
     "SequenceClassifier",
     "SequenceRegressor",
     "Watch",
+    "fit_many",
     "load",
 ]
 

@@ -1,0 +1,261 @@
+"""One forecaster for each of many time series.
+
+A `Forecaster` fitted to many series is one network that has seen them all; this is many networks that have each seen one.
+Shapes: T steps of history, C variables, K steps ahead.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Self, final
+
+import numpy as np
+
+from elman.data.frames import Series
+from elman.errors import DataError, ElmanError, NotFittedError, RunError, UsageError
+from elman.estimators.estimator import Watch, did_you_mean
+from elman.estimators.forecaster import Backtest, Forecast, Forecaster, as_series
+from elman.estimators.jobs import Job, Outcome, Told, fit_many, run_jobs
+from elman.network import FORMAT, replacing
+
+
+class PerSeriesBacktest(NamedTuple):
+    """by_series: the backtest of each series, by its unique_id. errors: of the series that could not be tested.
+
+    metrics and baselines: the mean over the series of each measure that all of them have, as `Backtest` has them.
+    """
+
+    by_series: dict[str, Backtest]
+    errors: dict[str, ElmanError]
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+
+    @property
+    def beaten(self) -> dict[str, str]:
+        """The series in which a baseline has a mean absolute error as small as the network's, and which baseline."""
+        best = {name: min(b.baselines, key=lambda n: b.baselines[n]["mae"]) for name, b in self.by_series.items()}
+        return {
+            name: best[name] for name, b in self.by_series.items() if b.baselines[best[name]]["mae"] <= b.metrics["mae"]
+        }
+
+
+@final
+@dataclass(kw_only=True, eq=False)
+class PerSeries:
+    """Many time series, a `Forecaster` for each, fitted side by side.
+
+    forecaster: an unfitted Forecaster, cloned for each series; its `season`, `window` and the like, where they are None, are
+    found for each series by itself. n_jobs: models fitted at a time; 1 for one after the other, more for worker processes, -1 for
+    one a core, None for what `joblib.parallel_config` says, else 1. The numbers are the same bits for any `n_jobs`.
+
+    A series that cannot be fitted costs the others nothing: it has no model, its error is kept, and a warning tells of it.
+
+    After `fit`: `models_` and `errors_`, the fitted forecasters and the errors, both by unique_id.
+
+    >>> import numpy as np
+    >>> waves = [np.sin(np.arange(60) * 2 * np.pi / season) for season in (6, 12)]
+    >>> many = PerSeries(forecaster=Forecaster(horizon=2, season=6, epochs=5)).fit(waves)
+    >>> [f.unique_id for f in many.forecast()], [mean.shape for mean in many.predict()]
+    (['0', '1'], [(2, 1), (2, 1)])
+    """
+
+    forecaster: Forecaster = field(default_factory=Forecaster)
+    n_jobs: int | None = None
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments as they stand; with `deep` also the forecaster's, as `forecaster__horizon`."""
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        inner = self.forecaster.get_params() if deep else {}
+        return {**own, **{f"forecaster__{name}": value for name, value in inner.items()}}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Change arguments, the forecaster's as `forecaster__horizon`; every unknown name is told in one error."""
+        known = list(self.get_params())
+        unknown = [name for name in parameters if name not in known]
+        if unknown:
+            raise UsageError("PerSeries has no " + "; no ".join(did_you_mean(n, known) for n in unknown))
+        own = {name: value for name, value in parameters.items() if "__" not in name}
+        for name, value in own.items():
+            setattr(self, name, value)
+        inner = {n.removeprefix("forecaster__"): v for n, v in parameters.items() if n not in own}
+        self.forecaster.set_params(**inner)
+        return self
+
+    def clone(self, **changes: Any) -> Self:
+        """An unfitted one with the same arguments, but for `changes`."""
+        return type(self)(**{"forecaster": self.forecaster.clone(), "n_jobs": self.n_jobs, **changes})
+
+    def fit(self, X: Any, y: None = None, *, watch: Watch | None = None, told: Told | None = None) -> Self:
+        """Train a model for each series of X: a list of arrays (T,) or (T, C), or of `Series` read from a table.
+
+        y is there for scikit-learn and not used. watch: `checkpoint` is a folder that gets one for each series, `resume` goes on
+        from there, and `observers` there can be none, as the models train in other processes. told: called with
+        every series' `Outcome`. Warns where some series could not be fitted, and raises the first series' error
+        where none could.
+        """
+        series = self._series_of(X)
+        watch = watch or Watch()
+        if watch.observers:
+            raise UsageError("`watch` of a PerSeries can have no `observers`; give `told`, which hears of each series")
+        jobs = {
+            s.unique_id: Job(self.forecaster, ([s],), {"watch": _its_own(watch, number)})
+            for number, s in enumerate(series)
+        }
+        outcomes = fit_many(jobs, n_jobs=self.n_jobs, told=told)
+        models, errors = _sorted_out(outcomes, "fitted")
+        self.models_: dict[str, Forecaster] = models
+        self.errors_ = errors
+        if errors:
+            name, error = next(iter(errors.items()))
+            warnings.warn(
+                f"{len(errors)} of {len(series)} series have no model (see `errors_`); the first is {name!r}: {error}",
+                stacklevel=2,
+            )
+        return self
+
+    def forecast(self, X: Any = None, *, horizon: int | None = None) -> list[Forecast]:
+        """Forecasts with times and intervals, one a series; X None goes on from the series of `fit` that have a model.
+
+        X: series as for `fit`, each told apart by its unique_id (of arrays, their position). Raises DataError for a
+        series that has no model.
+        """
+        if X is None:
+            return [model.forecast(horizon=horizon)[0] for model in self._fitted().values()]
+        return [self._model(s).forecast([s], horizon=horizon)[0] for s in as_series(X)]
+
+    def predict(self, X: Any = None, *, horizon: int | None = None) -> Any:
+        """What comes next, (K, C); a list of these for several series."""
+        means = [f.mean for f in self.forecast(X, horizon=horizon)]
+        return means if self._many(X) else means[0]
+
+    def predict_proba(self, X: Any = None) -> Any:
+        """Low and high ends of the `interval`, (2, K, C); a list of these for several series."""
+        ends = [np.stack((f.low, f.high)) for f in self.forecast(X)]
+        return ends if self._many(X) else ends[0]
+
+    def score(self, X: Any, y: None = None) -> float:
+        """The mean over the series of `Forecaster.score`."""
+        return float(np.mean([self._model(s).score([s]) for s in as_series(X)]))
+
+    def backtest(self, X: Any, *, folds: int = 3, told: Told | None = None) -> PerSeriesBacktest:
+        """`Forecaster.backtest` of each series by itself: every fold fits a network afresh on what lies before it.
+
+        The models that `fit` made play no part. told: called with every series' `Outcome`.
+        """
+        series = self._series_of(X)
+        jobs = {s.unique_id: (self.forecaster, s, folds) for s in series}
+        found, errors = _sorted_out(run_jobs(_backtest, jobs, n_jobs=self.n_jobs, told=told), "tested")
+        tested: list[Backtest] = list(found.values())
+        names = [name for name in tested[0].baselines if all(name in b.baselines for b in tested)]
+        baselines = {name: _means([b.baselines[name] for b in tested]) for name in names}
+        return PerSeriesBacktest(found, errors, _means([b.metrics for b in tested]), baselines)
+
+    def save(self, folder: str | Path) -> None:
+        """Write every model into a folder: `config.json`, and in `models/` a model folder a series. An older one is replaced."""
+        from elman import version
+
+        models = self._fitted()
+        errors = {name: str(error) for name, error in self.errors_.items()}
+        config = {
+            "format": FORMAT, "elman": version.VERSION, "estimator": "PerSeries", "series": list(models), "errors": errors,
+        }  # fmt: skip
+        with replacing(Path(folder)) as new:
+            for number, model in enumerate(models.values()):
+                model.save(new / "models" / _numbered(number))
+            text = json.dumps(config, indent=2, ensure_ascii=False)
+            (new / "config.json").write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The models that `save` wrote. Opens no pickle and runs no code from the folder."""
+        path = Path(folder) / "config.json"
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+            kind, names, errors = config.get("estimator"), config.get("series"), config.get("errors")
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            raise RunError(f"{path} cannot be read as models of many series: {error}; train again") from error
+        if kind != cls.__name__:
+            raise RunError(f"{folder} holds a {kind}, not a {cls.__name__}; use elman.load(folder)")
+        if config.get("format") != FORMAT or not _is_list_of_texts(names) or not isinstance(errors, dict):
+            raise RunError(f"{path} is damaged, or of another version of Elman; train again")
+        models = {name: Forecaster.load(Path(folder) / "models" / _numbered(n)) for n, name in enumerate(names)}
+        loaded = cls(forecaster=next(iter(models.values())).clone())
+        loaded.models_ = models
+        loaded.errors_ = {str(name): DataError(str(error)) for name, error in errors.items()}
+        return loaded
+
+    def _series_of(self, X: Any) -> list[Series]:
+        """The series of X, each with a name of its own, and options that can be used."""
+        if not isinstance(self.forecaster, Forecaster):
+            raise UsageError(f"`forecaster` must be a Forecaster; got {type(self.forecaster).__name__}")
+        series = as_series(X)
+        counts = Counter(s.unique_id for s in series)
+        twice = next((name for name, count in counts.items() if count > 1), None)
+        if twice is not None:
+            raise DataError(f"every series must have a unique_id of its own; {twice!r} comes twice")
+        return series
+
+    def _fitted(self) -> dict[str, Forecaster]:
+        models: dict[str, Forecaster] | None = getattr(self, "models_", None)
+        if models is None:
+            raise NotFittedError("this PerSeries is not fitted yet; call `fit` first, or `load` its models")
+        return models
+
+    def _model(self, s: Series) -> Forecaster:
+        models = self._fitted()
+        if s.unique_id in models:
+            return models[s.unique_id]
+        if s.unique_id in self.errors_:
+            raise DataError(f"series {s.unique_id!r} has no model: {self.errors_[s.unique_id]}")
+        raise DataError(f"series {s.unique_id!r} was not among those fitted ({_few(list(models))}); fit again with it")
+
+    def _many(self, X: Any) -> bool:
+        return len(self.models_) > 1 if X is None else isinstance(X, list)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "models_")
+
+
+def _its_own(watch: Watch, number: int) -> Watch:
+    folder = None if watch.checkpoint is None else watch.checkpoint / _numbered(number)
+    return replace(watch, checkpoint=folder)
+
+
+def _numbered(number: int) -> str:
+    """A folder's name for the series of this number: their own names may hold anything."""
+    return f"{number:06d}"
+
+
+def _backtest(forecaster: Forecaster, s: Series, folds: int) -> Backtest:
+    return forecaster.backtest([s], folds=folds)
+
+
+def _sorted_out(outcomes: Mapping[str, Outcome], done: str) -> tuple[dict[str, Any], dict[str, ElmanError]]:
+    """Results and errors by name. Where there are errors alone, the first is raised."""
+    errors = {name: outcome.error for name, outcome in outcomes.items() if outcome.error is not None}
+    results = {name: outcome.result for name, outcome in outcomes.items() if outcome.error is None}
+    if not results:
+        name, first = next(iter(errors.items()))
+        if len(errors) == 1:
+            raise first
+        raise type(first)(f"none of {len(errors)} series could be {done}; the first is {name!r}: {first}") from first
+    return results, errors
+
+
+def _means(measures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each measure that all have."""
+    shared = [name for name in measures[0] if all(name in m for m in measures)]
+    return {name: float(np.mean([m[name] for m in measures])) for name in shared}
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f", ... {len(names)} in all" if len(names) > 10 else "")
