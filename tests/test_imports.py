@@ -42,7 +42,7 @@ ORDER = (
 LEVELS = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 THERE = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"} - {"__init__"}
 ITSELF = "elman itself"
-HEAVY = ("polars", "matplotlib", "typer", "rich", "torch", "narwhals")
+HEAVY = ("polars", "matplotlib", "typer", "rich", "torch", "narwhals", "joblib", "sklearn")
 
 
 # Rooms

@@ -50,6 +50,20 @@ def test_two_axes_are_sequences_of_one_feature():
     np.testing.assert_array_equal(as_sequences(plain.T, layout="tnd").values, as_sequences(plain).values)
 
 
+def test_sequences_are_counted_and_picked_like_a_list():
+    """As scikit-learn's searches do it: `len`, one position, a slice, a mask, several positions."""
+    items = [np.full((steps, 2), float(steps)) for steps in (3, 1, 2)]
+    result = as_sequences(items)
+    assert len(result) == len(list(result)) == 3
+    for position, item in ((0, items[0]), (np.int64(2), items[2]), (-2, items[1])):
+        np.testing.assert_array_equal(result[position], item)
+    for picked in (result[1:], result[[1, 2]], result[np.array([False, True, True])]):
+        assert [one.tolist() for one in picked.unpadded()] == [item.tolist() for item in items[1:]]
+    assert as_sequences(CUBE)[1].tolist() == CUBE[1].tolist()
+    with pytest.raises(IndexError):
+        result[3]
+
+
 def test_unequal_lengths_are_padded_with_zeros_and_come_back():
     items = [np.ones((3, 2)), np.full((1, 2), 5.0), np.full((2, 2), 7.0)]
     result = as_sequences(items)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,16 @@ class Sequences:
     def features(self) -> int:
         """D, the number of features of each step."""
         return int(self.values.shape[2])
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: Any) -> Any:
+        """One sequence (T_i, D) at a position; `Sequences` for a slice, a mask or several positions."""
+        if isinstance(index, Integral):
+            one = self.values[index]
+            return one if self.lengths is None else one[: self.lengths[index]]
+        return self.select(np.arange(self.count)[index])
 
     def select(self, index_array: npt.ArrayLike) -> Sequences:
         """The sequences at these positions (or where this mask is true), in this order; T stays as it is."""

@@ -21,6 +21,7 @@ from elman.data.batches import Batches
 from elman.data.sequences import Sequences
 from elman.engines import Engine, Loss, Optimiser, Stream, dtype_of, make_engine
 from elman.errors import NotFittedError, RunError, UsageError
+from elman.estimators.tags import sklearn_tags
 from elman.network import Network, load_model, save_model
 from elman.training import Observer, Training
 
@@ -177,6 +178,12 @@ class Estimator(ABC):
         self.__dict__.update(state)
         if "network_" in state:
             self._adopt(state["network_"])
+
+    def __sklearn_tags__(self) -> Any:
+        return sklearn_tags(self.task)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
 
     @property
     def _dtype(self) -> str:

@@ -21,6 +21,7 @@ from elman.errors import DataError, ElmanError, NotFittedError, RunError, UsageE
 from elman.estimators.estimator import Watch, did_you_mean
 from elman.estimators.forecaster import Backtest, Forecast, Forecaster, as_series
 from elman.estimators.jobs import Job, Outcome, Told, fit_many, run_jobs
+from elman.estimators.tags import sklearn_tags
 from elman.network import FORMAT, replacing
 
 
@@ -216,6 +217,9 @@ class PerSeries:
 
     def _many(self, X: Any) -> bool:
         return len(self.models_) > 1 if X is None else isinstance(X, list)
+
+    def __sklearn_tags__(self) -> Any:
+        return sklearn_tags(Forecaster.task)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "models_")

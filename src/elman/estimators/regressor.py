@@ -71,6 +71,7 @@ class SequenceRegressor(Estimator):
         target_scaler = fit_scaler(make_scaler(self.scale_target), targets)
         self._scaler, self._target_scaler = scaler, target_scaler
         self.n_features_in_, self.n_outputs_ = inputs.features, targets.features
+        self._flat = self.output == "last" and np.asarray(y).ndim == 1
         network = self._network(input_size=inputs.features, output_size=targets.features, head=self.output)
         batches: Batches = self._batches(
             inputs, targets, batch_size=self.batch_size, shuffle=self.shuffle, steps=self.steps, carry=self.carry
@@ -86,7 +87,10 @@ class SequenceRegressor(Estimator):
         return self
 
     def predict(self, X: Any) -> Any:
-        """Answers in the targets' units: (N, T, O) for equal lengths, a list of (T_i, O) for unequal ones, or (N, O)."""
+        """Answers in the targets' units: (N, T, O) for equal lengths, a list of (T_i, O) for unequal ones.
+
+        With output `last`, (N, O), or (N,) where the y of `fit` was.
+        """
         self._fitted()
         sequences = as_sequences(X, name="X", layout=self.layout, features=self.n_features_in_)
         inputs = scaled(self._scaler, sequences)
@@ -97,7 +101,10 @@ class SequenceRegressor(Estimator):
             parts += list(outputs) if batch.lengths is None or self.output == "last" else [
                 rows[:length] for rows, length in zip(outputs, batch.lengths, strict=True)
             ]  # fmt: skip
-        return parts if self.output == "every" and inputs.lengths is not None else np.stack(parts)
+        if self.output == "every" and inputs.lengths is not None:
+            return parts
+        answers = np.stack(parts)
+        return answers[:, 0] if self._flat else answers
 
     def score(self, X: Any, y: Any) -> float:
         """R^2 over all outputs and steps together: 1 is perfect, 0 is no better than the mean."""
@@ -180,9 +187,11 @@ class SequenceRegressor(Estimator):
             "target_scaler": self._target_scaler.config(),
             "n_features_in": self.n_features_in_,
             "n_outputs": self.n_outputs_,
+            "flat": self._flat,
         }
 
     def _restore(self, learned: Mapping[str, Any]) -> None:
         self._scaler = scaler_from_config(learned["scaler"])
         self._target_scaler = scaler_from_config(learned["target_scaler"])
         self.n_features_in_, self.n_outputs_ = learned["n_features_in"], learned["n_outputs"]
+        self._flat = bool(learned.get("flat", False))
