@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from elman.engines import make_engine
     from elman.errors import ElmanError
-    from elman.estimators import Forecaster, LanguageModel, SequenceClassifier, SequenceRegressor, Watch, load
+    from elman.estimators import (
+        Forecaster,
+        LanguageModel,
+        PerSeries,
+        SequenceClassifier,
+        SequenceRegressor,
+        Watch,
+        load,
+    )
     from elman.network import Network
     from elman.recipes import load_recipe, train
     from elman.version import VERSION as __version__
@@ -18,6 +26,7 @@ __all__ = [
     "Forecaster",
     "LanguageModel",
     "Network",
+    "PerSeries",
     "SequenceClassifier",
     "SequenceRegressor",
     "Watch",
@@ -30,8 +39,8 @@ __all__ = [
 
 _HOMES = {
     "ElmanError": "errors", "Forecaster": "estimators", "LanguageModel": "estimators", "Network": "network",
-    "SequenceClassifier": "estimators", "SequenceRegressor": "estimators", "Watch": "estimators", "load": "estimators",
-    "load_recipe": "recipes", "make_engine": "engines", "train": "recipes",
+    "PerSeries": "estimators", "SequenceClassifier": "estimators", "SequenceRegressor": "estimators",
+    "Watch": "estimators", "load": "estimators", "load_recipe": "recipes", "make_engine": "engines", "train": "recipes",
 }  # fmt: skip
 
 

@@ -40,6 +40,8 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 
 def load(folder: str | Path) -> Estimator:
     """The estimator saved in a model folder, of whatever task. Runs no code from it."""
+    if (Path(folder) / "models").is_dir():
+        raise RunError(f"{folder} holds a model for each of many series; use PerSeries.load(folder)")
     name = load_model(Path(folder))[1].get("estimator")
     for kind in ESTIMATORS.values():
         if kind.__name__ == name:

@@ -106,6 +106,13 @@ class Forecaster(Estimator):
         self._frequency = infer_frequency(series[0].ds)
         self.season_ = self.season or self._frequency.season
         cuts = [len(s.y) - self._watched_steps(len(s.y)) for s in series]
+        for s, cut in zip(series, cuts, strict=True):
+            if cut < 1:
+                raise DataError(
+                    f"series {s.unique_id!r} has {len(s.y)} steps; with {len(s.y) - cut} of them set aside to watch "
+                    f"(`validation`, at least the `horizon` of {self.horizon}) nothing is left to learn from; "
+                    "bring a longer series"
+                )
         self.preparation_ = choose_preparation(
             [s.y[:cut] for s, cut in zip(series, cuts, strict=True)],
             "none" if self.transform == "auto" and not all((s.y > 0).all() for s in series) else self.transform,
