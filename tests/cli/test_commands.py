@@ -19,11 +19,11 @@ from elman.recipes import builtin_names
 TRAINING = ("--engine", "--seed", "--out", "--set", "--resume", "--json")
 OPTIONS = {
     "recipes": ("--json",),
-    "train": TRAINING,
+    "train": ("--jobs", *TRAINING),
     "evaluate": ("--json",),
     "predict": ("--out", "--json"),
     "generate": ("--prompt", "--length", "--temperature", "--top-k", "--top-p", "--seed", "--stop", "--json"),
-    "forecast": ("--time", "--target", "--series", "--horizon", *TRAINING),
+    "forecast": ("--time", "--target", "--series", "--horizon", "--per-series", "--jobs", *TRAINING),
     "classify": ("--label", "--series", *TRAINING),
     "runs": ("--json",),
 }
@@ -208,6 +208,99 @@ def test_forecast_of_several_series_and_variables(scratch: Path) -> None:
     assert [row[:2] for row in found] == [["north", "80"], ["north", "81"], ["south", "80"], ["south", "81"]]
     assert all(0 < float(row[2]) < 10 for row in found[:2])
     assert all(48 < float(row[2]) < 60 for row in found[2:])
+
+
+PLACES = (
+    "forecast",
+    "places.csv",
+    "--time",
+    "day",
+    "--target",
+    "y",
+    "--series",
+    "place",
+    "--horizon",
+    "2",
+    "--per-series",
+)
+
+
+@pytest.fixture
+def places(scratch: Path) -> Path:
+    """A table of three series, one of them too short for anything."""
+    lengths = {"north / 1": 60, "south": 70, "tiny": 3}
+    rows = [f"{name},{t},{(t * t) % 7 + 10}" for name, length in lengths.items() for t in range(length)]
+    (scratch / "places.csv").write_text("place,day,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    (scratch / "fit.csv").write_text("place,day,y\n" + "\n".join(rows[:-3]) + "\n", encoding="utf-8")
+    return scratch
+
+
+def test_forecast_with_a_model_per_series(places: Path) -> None:
+    """The same for any number of jobs; the series that cannot be fitted is told of and costs the others nothing."""
+    alone = elman(*PLACES, *QUICK, "--out", "alone", "--json")
+    found = alone.succeeded().document()
+    together = elman(*PLACES, *QUICK, "--out", "together", "--jobs", "2", "--json").succeeded().document()
+    for name in ("metrics", "baselines", "models", "epochs"):
+        assert together[name] == found[name]
+    assert found["models"]["fitted"] == found["models"]["tested"] == 2
+    assert list(found["models"]["failed"]) == ["tiny"]
+    assert set(found["models"]["beaten"]) <= {"north / 1", "south"}
+    assert "valid_loss" in found["metrics"] and "coverage" in found["metrics"]
+    assert re.search(r"series 3/3  tiny not fitted: series 'tiny' has \d steps", alone.err)
+    assert "series 2/2 tested  south" in alone.err
+    text = (places / "alone" / "forecasts.csv").read_text(encoding="utf-8")
+    assert (places / "together" / "forecasts.csv").read_text(encoding="utf-8") == text
+    header, *rows = table(text)
+    assert header == HEADER
+    assert [row[:2] for row in rows] == [["north / 1", "60"], ["north / 1", "61"], ["south", "70"], ["south", "71"]]
+    assert {path.name for path in (places / "alone" / "plots").iterdir()} == {
+        "forecast-north---1.png",
+        "forecast-south.png",
+    }
+    report = (places / "alone" / "report.html").read_text(encoding="utf-8")
+    assert (
+        "2, one for each series" in report
+        and "Series &#x27;tiny&#x27; failed" in report
+        and "Series by series" in report
+    )
+
+
+def test_a_run_with_a_model_per_series_is_used_like_any_other(places: Path) -> None:
+    told = elman(*PLACES, *QUICK, "--out", "new").succeeded()
+    assert "2 models, 2 tested; a naive method is as good in " in told.out
+    forecasts = (places / "new" / "forecasts.csv").read_text(encoding="utf-8")
+    assert elman("predict", "new", "fit.csv").succeeded().out == forecasts
+    for file in ("predict", "new", "places.csv"), ("evaluate", "new", "places.csv"):
+        refused = elman(*file)
+        assert refused.code == 5
+        assert "series 'tiny' has no model; leave it out, or fit again" in refused.err
+    assert set(elman("evaluate", "new", "--json").succeeded().document()["baselines"]) >= {"naive", "drift"}
+    assert "done" in elman("runs", ".").succeeded().out
+    again = elman("train", "new/recipe.toml", "--out", "again", "--jobs", "2").succeeded()
+    assert again.code == 0
+    assert (places / "again" / "forecasts.csv").read_text(encoding="utf-8") == forecasts
+    assert elman("train", "new/recipe.toml", "--out", "new", "--resume").succeeded().code == 0
+    assert (places / "new" / "forecasts.csv").read_text(encoding="utf-8") == forecasts
+
+
+def test_where_no_series_can_be_tested_the_forecasts_say_so(places: Path) -> None:
+    found = elman(*PLACES, *QUICK, *settings(data__folds=40), "--out", "new", "--json").succeeded().document()
+    assert (found["models"]["fitted"], found["models"]["tested"], found["baselines"]) == (2, 0, {})
+    assert "No series could be tested" in (places / "new" / "report.html").read_text(encoding="utf-8")
+
+
+def test_jobs_that_cannot_be(places: Path) -> None:
+    for command, told in (
+        ((*PLACES, "--jobs", "0"), "`n_jobs` must be a whole number other than 0"),
+        ((*MONTHS, "--jobs", "2"), "ask for one a series (data.per_series = true)"),
+    ):
+        refused = elman(*command, "--out", "new")
+        assert refused.code == 2
+        assert told in refused.err
+        assert not (places / "new").exists()
+    nothing = elman(*PLACES, *settings(data__folds=0), "--horizon", "50", "--out", "new")
+    assert nothing.code == 5
+    assert "none of 3 series could be fitted; the first is 'north / 1'" in nothing.err
 
 
 def test_classify_as_json(scratch: Path) -> None:

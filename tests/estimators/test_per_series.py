@@ -91,7 +91,10 @@ def test_a_series_that_fails_costs_the_others_nothing(partly: PerSeries) -> None
     assert list(partly.models_) == ["a", "b"]
     assert isinstance(partly.errors_["short"], DataError)
     assert [f.unique_id for f in partly.forecast()] == ["a", "b"]
-    with pytest.raises(DataError, match="series 'short' has no model: series 'short' has 7 steps, fewer than"):
+    with pytest.raises(
+        DataError,
+        match="series 'short' has no model; leave it out, or fit again: series 'short' has 7 steps, fewer than",
+    ):
         partly.forecast(NAMED)
 
 

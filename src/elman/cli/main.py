@@ -40,6 +40,12 @@ Set = Annotated[
         "--set", metavar="KEY=VALUE", help="Change a key of the recipe, e.g. training.epochs=50.", show_default=False
     ),
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", help="Series trained at a time, with a model per series; -1 for one a core.", show_default=False
+    ),
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 
 
@@ -70,13 +76,14 @@ def train(
     seed: Seed = None,
     out: Out = None,
     set_: Set = None,
+    jobs: Jobs = None,
     resume: Resume = False,
     json: Json = False,
 ) -> None:
     """Train a recipe and leave a run folder with model, pictures and report."""
     from elman.recipes import load_recipe
 
-    _train(load_recipe(recipe, set_ or ()), engine, seed, out, resume, json)
+    _train(load_recipe(recipe, set_ or ()), engine, seed, out, resume, json, jobs)
 
 
 @app.command()
@@ -154,6 +161,10 @@ def forecast(
     series: Annotated[
         str | None, typer.Option("--series", help="Column that names the series.", show_default=False)
     ] = None,
+    per_series: Annotated[
+        bool, typer.Option("--per-series", help="A model for each series, instead of one for all.")
+    ] = False,
+    jobs: Jobs = None,
     engine: Engine = None,
     seed: Seed = None,
     out: Out = None,
@@ -164,8 +175,10 @@ def forecast(
     """Fit, backtest, forecast and plot the series of a table in one go."""
     from elman.recipes import forecast_recipe
 
-    recipe = forecast_recipe(table, target=target, horizon=horizon, time=time, series=series, settings=set_ or ())
-    _train(recipe, engine, seed, out, resume, json)
+    recipe = forecast_recipe(
+        table, target=target, horizon=horizon, time=time, series=series, per_series=per_series, settings=set_ or ()
+    )
+    _train(recipe, engine, seed, out, resume, json, jobs)
 
 
 @app.command()
@@ -204,14 +217,17 @@ def runs(
     output.runs(runs_in(folder), rows, as_json=json)
 
 
-def _train(recipe: Any, engine: str | None, seed: int | None, out: Path | None, resume: bool, json: bool) -> None:
+def _train(
+    recipe: Any, engine: str | None, seed: int | None, out: Path | None, resume: bool, json: bool, jobs: int | None = None
+) -> None:  # fmt: skip
     from elman.recipes import train as train_recipe
     from elman.runs import default_folder
     from elman.training import make_progress
 
     recipe = recipe.with_parameters(engine=engine, seed=seed)
     folder = out or default_folder(recipe.name)
-    output.trained(train_recipe(recipe, folder, resume=resume, observers=[make_progress()]), as_json=json)
+    found = train_recipe(recipe, folder, resume=resume, observers=[make_progress()], jobs=jobs, told=output.series_told)
+    output.trained(found, as_json=json)
 
 
 def main() -> None:

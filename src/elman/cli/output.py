@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -39,6 +41,22 @@ def recipes(found: Sequence[tuple[str, dict[str, Any]]], *, as_json: bool) -> No
         print(f"{name:<{width}}  {document['task']:<14}  {document['title']}")
 
 
+def series_told(what: str, seconds: float = 2.0) -> Callable[[Any, int, int], None]:
+    """What tells on standard error which of many series is fitted or tested, at most one every `seconds`; a failure always."""
+    shown_at = -math.inf
+
+    def told(outcome: Any, done: int, total: int) -> None:
+        nonlocal shown_at
+        due = time.monotonic() - shown_at >= seconds or done == total
+        if outcome.error is not None:
+            note(f"series {done}/{total}  {outcome.name} not {what}: {outcome.error}")
+        elif due:
+            note(f"series {done}/{total} {what}  {outcome.name}")
+            shown_at = time.monotonic()
+
+    return told
+
+
 def trained(result: dict[str, Any], *, as_json: bool) -> None:
     """What a training came to."""
     if as_json:
@@ -52,6 +70,11 @@ def trained(result: dict[str, Any], *, as_json: bool) -> None:
         print(f"beside {name:<17} {shared}")
     if "sample" in result["metrics"]:
         print(f"\n{result['metrics']['sample']}\n")
+    if "models" in result:
+        models = result["models"]
+        print(
+            f"{models['fitted']} models, {models['tested']} tested; a naive method is as good in {len(models['beaten'])}"
+        )
     print(f"done in {result['seconds']:.1f} s; report: {Path(result['run']) / 'report.html'}")
 
 

@@ -127,7 +127,7 @@ class PerSeries:
         """
         if X is None:
             return [model.forecast(horizon=horizon)[0] for model in self._fitted().values()]
-        return [self._model(s).forecast([s], horizon=horizon)[0] for s in as_series(X)]
+        return [self.model_of(s).forecast([s], horizon=horizon)[0] for s in as_series(X)]
 
     def predict(self, X: Any = None, *, horizon: int | None = None) -> Any:
         """What comes next, (K, C); a list of these for several series."""
@@ -141,7 +141,7 @@ class PerSeries:
 
     def score(self, X: Any, y: None = None) -> float:
         """The mean over the series of `Forecaster.score`."""
-        return float(np.mean([self._model(s).score([s]) for s in as_series(X)]))
+        return float(np.mean([self.model_of(s).score([s]) for s in as_series(X)]))
 
     def backtest(self, X: Any, *, folds: int = 3, told: Told | None = None) -> PerSeriesBacktest:
         """`Forecaster.backtest` of each series by itself: every fold fits a network afresh on what lies before it.
@@ -153,8 +153,8 @@ class PerSeries:
         found, errors = _sorted_out(run_jobs(_backtest, jobs, n_jobs=self.n_jobs, told=told), "tested")
         tested: list[Backtest] = list(found.values())
         names = [name for name in tested[0].baselines if all(name in b.baselines for b in tested)]
-        baselines = {name: _means([b.baselines[name] for b in tested]) for name in names}
-        return PerSeriesBacktest(found, errors, _means([b.metrics for b in tested]), baselines)
+        baselines = {name: mean_measures([b.baselines[name] for b in tested]) for name in names}
+        return PerSeriesBacktest(found, errors, mean_measures([b.metrics for b in tested]), baselines)
 
     def save(self, folder: str | Path) -> None:
         """Write every model into a folder: `config.json`, and in `models/` a model folder a series. An older one is replaced."""
@@ -207,12 +207,15 @@ class PerSeries:
             raise NotFittedError("this PerSeries is not fitted yet; call `fit` first, or `load` its models")
         return models
 
-    def _model(self, s: Series) -> Forecaster:
+    def model_of(self, s: Series) -> Forecaster:
+        """The fitted forecaster of this series, by its unique_id. Raises DataError where there is none, and says why."""
         models = self._fitted()
         if s.unique_id in models:
             return models[s.unique_id]
         if s.unique_id in self.errors_:
-            raise DataError(f"series {s.unique_id!r} has no model: {self.errors_[s.unique_id]}")
+            raise DataError(
+                f"series {s.unique_id!r} has no model; leave it out, or fit again: {self.errors_[s.unique_id]}"
+            )
         raise DataError(f"series {s.unique_id!r} was not among those fitted ({_few(list(models))}); fit again with it")
 
     def _many(self, X: Any) -> bool:
@@ -251,7 +254,7 @@ def _sorted_out(outcomes: Mapping[str, Outcome], done: str) -> tuple[dict[str, A
     return results, errors
 
 
-def _means(measures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def mean_measures(measures: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """The mean of each measure that all have."""
     shared = [name for name in measures[0] if all(name in m for m in measures)]
     return {name: float(np.mean([m[name] for m in measures])) for name in shared}

@@ -11,10 +11,11 @@ from elman.recipes.recipe import Recipe, builtin_document, make_recipe
 
 def forecast_recipe(
     path: str, *, target: str, horizon: int, time: str | None = None, series: str | None = None,
-    settings: Sequence[str] = (),
+    per_series: bool = False, settings: Sequence[str] = (),
 ) -> Recipe:  # fmt: skip
     """The built-in `forecast-table` for this file and these columns."""
     data = {"path": path, "target": target, "horizon": horizon, "time": time, "series": series}
+    data["per_series"] = per_series or None
     title = f"{target}, the next {horizon} steps"
     return _filled("forecast-table", f"forecast-{Path(path).stem}", title, data, settings)
 

@@ -54,6 +54,11 @@ class Recipe:
     parameters: dict[str, Any] = field(default_factory=dict)
     generate: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def per_series(self) -> bool:
+        """Whether each series gets a model of its own."""
+        return bool(self.source_options.get("per_series"))
+
     def estimator(self) -> Estimator:
         """A fresh estimator with the recipe's options."""
         return ESTIMATORS[self.task](**self.parameters)

@@ -56,11 +56,12 @@ class TextData:
 
 @dataclass(frozen=True)
 class SeriesData:
-    """Time series; names of the variables; how many folds a backtest shall have."""
+    """Time series; names of the variables; how many folds a backtest shall have; whether each has a model of its own."""
 
     series: list[Series]
     names: Sequence[str]
     folds: int
+    per_series: bool = False
 
 
 def sums(seed: int, num_samples: int = 1000, seq_length: int = 10, input_size: int = 1) -> Labelled:
@@ -164,12 +165,15 @@ def paired_file(
 
 
 def series_file(
-    path: str, target: str, time: str | None = None, series: str | None = None, folds: int = 3
+    path: str, target: str, time: str | None = None, series: str | None = None, folds: int = 3, per_series: bool = False
 ) -> SeriesData:
-    """Time series from a table; `target` may name several columns, separated by commas. folds: of the backtest."""
+    """Time series from a table; `target` may name several columns, separated by commas.
+
+    folds: of the backtest. per_series: a model for each series, instead of one for all.
+    """
     _at_least("folds", folds, 0)
     names = [name.strip() for name in target.split(",")]
-    return SeriesData(frames.series_from_frame(path, time=time, target=names, series=series), names, folds)
+    return SeriesData(frames.series_from_frame(path, time=time, target=names, series=series), names, folds, per_series)
 
 
 def time_machine(path: str | None = None, max_tokens: int = 10_000, held_out: int = 10_000) -> TextData:

@@ -8,18 +8,28 @@ import io
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, final
 
 import numpy as np
 
-from elman.errors import DataError, ElmanError, InterruptedTraining, NonFiniteError
-from elman.estimators import Estimator, Watch, load
+from elman.errors import DataError, ElmanError, InterruptedTraining, NonFiniteError, UsageError
+from elman.estimators import Estimator, PerSeries, Watch, load
+from elman.estimators.jobs import Told
 from elman.recipes import sources
 from elman.recipes.recipe import Recipe, load_recipe
-from elman.recipes.tasks import TASKS, Assessment, Picture, forecast_header, number, training_metrics
+from elman.recipes.tasks import (
+    TASKS,
+    Assessment,
+    PerSeriesTask,
+    Picture,
+    Task,
+    forecast_header,
+    number,
+    training_metrics,
+)
 from elman.runs import plots
 from elman.runs.report import write_report
 from elman.runs.run import Run, to_json, write_atomically
@@ -49,50 +59,68 @@ class Recorder(Observer):
         pass
 
 
-def train(recipe: Recipe, folder: Path, *, resume: bool = False, observers: Sequence[Observer] = ()) -> dict[str, Any]:
+def train(
+    recipe: Recipe, folder: Path, *, resume: bool = False, observers: Sequence[Observer] = (), jobs: int | None = None,
+    told: Callable[[str], Told] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Train the recipe, leave a whole run in `folder`, and return what `result.json` holds.
 
-    resume: go on with the run that is there. Raises what reading the data, fitting and writing raise; a folder that was made for a
-    training which could not start is removed again. Ctrl-C and SIGTERM raise InterruptedTraining from the moment that there is
-    a run to resume.
+    resume: go on with the run that is there. jobs: series trained at a time, of a recipe with a model for each. told: for such
+    a recipe, gives what hears of each series that is `fitted` or `tested`; `observers` are told nothing of those.
+
+    Raises what reading the data, fitting and writing raise; a folder that was made for a training which could not start is removed
+    again. Ctrl-C and SIGTERM raise InterruptedTraining from the moment that there is a run to resume.
     """
     began = time.perf_counter()
+    if jobs is not None and not recipe.per_series:
+        raise UsageError(
+            "`jobs` trains models of many series side by side; ask for one a series (data.per_series = true)"
+        )
     data = sources.load(recipe.task, recipe.source, recipe.source_options, recipe.parameters.get("seed", 0))
     recipe = recipe.with_inputs(getattr(data, "inputs", None))
-    estimator = recipe.estimator()
+    task = task_of(recipe, told)
+    estimator: Any = recipe.estimator()
+    if recipe.per_series:
+        estimator = PerSeries(forecaster=estimator, n_jobs=jobs)
     run = Run.create(folder, recipe.text(), resume=resume)
     watch = Watch(observers=[Recorder(run, recipe), *observers], checkpoint=run.checkpoint_path, resume=resume)
     with _resumable(run), naming(recipe.source_options.get("path")):
         try:
             # The training loop stops at what is not finite, and says so.
             with np.errstate(over="ignore", invalid="ignore"):
-                TASKS[recipe.task].fit(estimator, data, watch)
+                task.fit(estimator, data, watch)
         except (InterruptedTraining, NonFiniteError):
             raise
         except ElmanError:
             if not resume:
                 _remove_unstarted(run)
             raise
-        assessment = TASKS[recipe.task].assess(estimator, data, recipe)
+        assessment = task.assess(estimator, data, recipe)
         return _finish(run, recipe, estimator, assessment, time.perf_counter() - began)
 
 
-def open_run(folder: str | Path) -> tuple[Run, Recipe, Estimator]:
-    """A finished run: its folder, its recipe and its model."""
+def task_of(recipe: Recipe, told: Callable[[str], Told] | None = None) -> Task:
+    """What the recipe's task does."""
+    return PerSeriesTask(told) if recipe.per_series else TASKS[recipe.task]
+
+
+def open_run(folder: str | Path) -> tuple[Run, Recipe, Estimator | PerSeries]:
+    """A finished run: its folder, its recipe and its model, or its models."""
     run = Run.open(folder)
-    return run, load_recipe(str(run.recipe_path)), load(run.model_path)
+    recipe = load_recipe(str(run.recipe_path))
+    return run, recipe, PerSeries.load(run.model_path) if recipe.per_series else load(run.model_path)
 
 
-def evaluate(recipe: Recipe, estimator: Estimator, path: str | None) -> Assessment:
+def evaluate(recipe: Recipe, estimator: Estimator | PerSeries, path: str | None) -> Assessment:
     """Metrics and baselines of a trained model on the file at `path`, or on what its recipe sets aside."""
     with naming(path, "Bring a file like the one it was trained on"):
-        return TASKS[recipe.task].evaluate(estimator, recipe, path)
+        return task_of(recipe).evaluate(estimator, recipe, path)
 
 
-def predict(recipe: Recipe, estimator: Estimator, path: str) -> tuple[list[str], list[Sequence[Any]]]:
+def predict(recipe: Recipe, estimator: Estimator | PerSeries, path: str) -> tuple[list[str], list[Sequence[Any]]]:
     """A trained model's answers for the file at `path`: a header and rows."""
     with naming(path, "Bring a file like the one it was trained on"):
-        return TASKS[recipe.task].predict(estimator, recipe, path)
+        return task_of(recipe).predict(estimator, recipe, path)
 
 
 @contextlib.contextmanager
@@ -144,21 +172,26 @@ def _remove_unstarted(run: Run) -> None:
             run.folder.rmdir()
 
 
-def _finish(run: Run, recipe: Recipe, estimator: Estimator, assessment: Assessment, seconds: float) -> dict[str, Any]:
+def _finish(
+    run: Run, recipe: Recipe, estimator: Estimator | PerSeries, assessment: Assessment, seconds: float
+) -> dict[str, Any]:  # fmt: skip
     """Write model, pictures, report and, last, the result."""
     estimator.save(run.model_path)
-    network = estimator.network_
+    # Models of many series have one network description in common: the first stands for all.
+    model = next(iter(estimator.models_.values())) if isinstance(estimator, PerSeries) else estimator
+    network = model.network_
     result: dict[str, Any] = {
         "run": str(run.folder),
         "recipe": recipe.name,
         "task": recipe.task,
-        "engine": estimator._engine.name,
+        "engine": model._engine.name,
         "seconds": round(seconds, 3),
-        "training_seconds": round(estimator.seconds_, 4),
-        "epochs": len(estimator.history_),
+        "training_seconds": round(model.seconds_, 4),
+        "epochs": len(model.history_),
         "metrics": {**training_metrics(estimator), **assessment.metrics},
         "baselines": assessment.baselines,
         "network": {"cell": network.cell, "hidden_size": network.hidden_size, "num_layers": network.num_layers},
+        **assessment.result,
     }
     if assessment.sample is not None:
         result["metrics"]["sample"] = assessment.sample
@@ -166,11 +199,11 @@ def _finish(run: Run, recipe: Recipe, estimator: Estimator, assessment: Assessme
     if assessment.forecasts:
         names = recipe.source_options["target"].split(",")
         write_atomically(run.folder / "forecasts.csv", table_text(forecast_header(names), assessment.forecasts))
-    pictures = [*assessment.pictures, *_curves(estimator)]
+    pictures = [*assessment.pictures, *([] if recipe.per_series else _curves(model))]
     run.plots_path.mkdir(exist_ok=True)
     for picture in pictures:
         plots.save(picture.figure, run.plots_path / f"{picture.name}.png")
-    _write_report(run, recipe, estimator, assessment, pictures, result)
+    _write_report(run, recipe, model, assessment, pictures, result)
     run.write_result(result)
     return dict(to_json(result))
 
@@ -200,11 +233,13 @@ def _write_report(
             f"{cell}, {network.num_layers} x {network.hidden_size} units" + (", bidirectional" * network.bidirectional),
         ),
         ("parameters", f"{weights:,}"),
+        *([("models", f"{result['models']['fitted']}, one for each series")] if recipe.per_series else []),
         (
             "epochs",
-            f"{len(estimator.history_)}" + (f", best {estimator.best_epoch_ + 1}" if estimator.patience else ""),
+            f"{result['epochs']}"
+            + (f", best {estimator.best_epoch_ + 1}" if estimator.patience and not recipe.per_series else ""),
         ),
-        ("training", f"{estimator.seconds_:.2f} s on the {result['engine']} engine"),
+        ("training", f"{result['training_seconds']:.2f} s on the {result['engine']} engine"),
         ("seed", str(estimator.seed)),
     ]
     metrics = [

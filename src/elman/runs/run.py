@@ -6,7 +6,7 @@
         recipe.toml      complete and re-runnable; written first: it makes the folder a run
         metrics.jsonl    a line an epoch, appended
         checkpoint/      all that an exact resume needs
-        model/           config.json + model.safetensors
+        model/           config.json + model.safetensors; of a model per series, config.json + models/
         plots/           PNG pictures
         sample.txt       generated text, for language models
         report.html      self-contained
@@ -323,7 +323,9 @@ class Run:
                 f"{self.folder}: has no {RECIPE}, so it is no run folder, or one half-written. "
                 "Name a folder that `elman train` made; `elman runs` lists them."
             )
-        missing = [f"{MODEL}/{name}" for name in MODEL_FILES if not (self.model_path / name).is_file()]
+        # Of models of many series, each has its weights in a folder of its own.
+        files = MODEL_FILES[:1] if (self.model_path / "models").is_dir() else MODEL_FILES
+        missing = [f"{MODEL}/{name}" for name in files if not (self.model_path / name).is_file()]
         if missing:
             raise RunError(
                 f"{self.folder}: {' and '.join(missing)} missing: the training did not finish. {self._finish}"

@@ -20,6 +20,7 @@ from elman.recipes.tasks.task import Assessment, Picture, Task, same_columns
 from elman.runs import plots
 
 SHOWN_SERIES = 6
+TRAINED_ON = "The model was trained on these series to their end, so this is not a test; see the backtest."
 
 
 @final
@@ -43,35 +44,39 @@ class ForecastingTask(Task):
         found.forecasts = forecast_rows(forecasts, data.names)
         for number, (s, f) in enumerate(zip(data.series[:SHOWN_SERIES], forecasts, strict=False)):
             mine = [fold for fold in folds if fold.series == number]
-            found.pictures.append(_picture(s, f, mine, data.names[0], len(data.series) > 1))
+            found.pictures.append(picture(s, f, mine, data.names[0], len(data.series) > 1))
         return found
 
     def evaluate(self, estimator: Forecaster, recipe: Recipe, path: str | None) -> Assessment:
-        series = _load(recipe, path)
-        short = min(len(s.y) for s in series)
-        if short <= estimator.horizon + estimator.season_:
-            raise DataError(
-                f"a series has {short} steps; the last {estimator.horizon} are forecast and a season must come before"
-            )
-        heads = [
-            Series(s.unique_id, None if s.ds is None else s.ds[: -estimator.horizon], s.y[: -estimator.horizon])
-            for s in series
-        ]
-        forecasts = [f.mean for f in estimator.forecast(heads)]
-        truths, histories = [s.y[-estimator.horizon :] for s in series], [h.y for h in heads]
-        found = Assessment(metrics=forecast_errors(truths, forecasts, histories, estimator.season_))
-        guesses = [baseline_forecasts(h, estimator.horizon, estimator.season_) for h in histories]
-        for name in guesses[0]:
-            found.baselines[name] = forecast_errors(truths, [g[name] for g in guesses], histories, estimator.season_)
-        if path is None:
-            found.notes.append(
-                "The model was trained on these series to their end, so this is not a test; see the backtest."
-            )
-        return found
+        metrics, baselines = last_steps(estimator, load_series(recipe, path))
+        return Assessment(metrics=metrics, baselines=baselines, notes=[] if path else [TRAINED_ON])
 
     def predict(self, estimator: Forecaster, recipe: Recipe, path: str) -> tuple[list[str], list[Sequence[Any]]]:
         names = [name.strip() for name in recipe.source_options["target"].split(",")]
-        return forecast_header(names), forecast_rows(estimator.forecast(_load(recipe, path)), names)
+        return forecast_header(names), forecast_rows(estimator.forecast(load_series(recipe, path)), names)
+
+
+def last_steps(
+    estimator: Forecaster, series: Sequence[Series]
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:  # fmt: skip
+    """Metrics and baselines of forecasting the last `horizon` steps of these series from what is before them."""
+    short = min(len(s.y) for s in series)
+    if short <= estimator.horizon + estimator.season_:
+        raise DataError(
+            f"a series has {short} steps; the last {estimator.horizon} are forecast and a season must come before"
+        )
+    heads = [
+        Series(s.unique_id, None if s.ds is None else s.ds[: -estimator.horizon], s.y[: -estimator.horizon])
+        for s in series
+    ]
+    truths, histories = [s.y[-estimator.horizon :] for s in series], [h.y for h in heads]
+    guesses = [baseline_forecasts(h, estimator.horizon, estimator.season_) for h in histories]
+
+    def errors(forecasts: Sequence[Array]) -> dict[str, float]:
+        return forecast_errors(truths, forecasts, histories, estimator.season_)
+
+    baselines = {name: errors([g[name] for g in guesses]) for name in guesses[0]}
+    return errors([f.mean for f in estimator.forecast(heads)]), baselines
 
 
 def _check_folds(estimator: Forecaster, data: SeriesData) -> None:
@@ -111,7 +116,8 @@ def _or_empty(value: float) -> float | str:
     return float(value) if np.isfinite(value) else ""
 
 
-def _load(recipe: Recipe, path: str | None) -> list[Series]:
+def load_series(recipe: Recipe, path: str | None) -> list[Series]:
+    """The series of the file at `path`, or of the recipe's own."""
     options = recipe.source_options
     names = [name.strip() for name in options["target"].split(",")]
     return series_from_frame(
@@ -124,7 +130,7 @@ def _times(s: Series) -> Array:
     return np.arange(len(s.y)) if s.ds is None else s.ds
 
 
-def _picture(s: Series, f: Forecast, folds: Sequence[Any], name: str, many: bool) -> Picture:
+def picture(s: Series, f: Forecast, folds: Sequence[Any], name: str, many: bool) -> Picture:
     """One series, its forecast and its backtest folds; of several variables the first."""
     known = np.isfinite(f.low).all()
     figure = plots.forecast(

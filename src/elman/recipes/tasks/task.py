@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from elman.estimators import Estimator, Watch
+from elman.estimators import Estimator, PerSeries, Watch
+from elman.estimators.per_series import mean_measures
 from elman.recipes.recipe import Recipe
 from elman.runs.report import Table
 
@@ -30,6 +31,7 @@ class Assessment:
 
     metrics: by name, beside those of the training's last record. baselines: the same of simpler methods. pictures, the most telling
     first. tables and notes: for the report. sample: generated text, and sample_prompt. forecasts: rows of forecasts.csv.
+    result: what `result.json` shall hold beside, or instead of, what it holds for every run.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class Assessment:
     sample: str | None = None
     sample_prompt: str | None = None
     forecasts: list[Sequence[Any]] = field(default_factory=list)
+    result: dict[str, Any] = field(default_factory=dict)
 
 
 class Task(ABC):
@@ -62,8 +65,10 @@ class Task(ABC):
         """Answers for the file at `path`: a header and rows."""
 
 
-def training_metrics(estimator: Estimator) -> dict[str, float]:
-    """`train_...` and `valid_...` of the record whose weights were kept."""
+def training_metrics(estimator: Estimator | PerSeries) -> dict[str, float]:
+    """`train_...` and `valid_...` of the record whose weights were kept; of many models, their means."""
+    if isinstance(estimator, PerSeries):
+        return mean_measures([training_metrics(model) for model in estimator.models_.values()])
     record = estimator.final_record()
     return {name: value for name, value in record.items() if name.startswith(("train_", "valid_"))}
 

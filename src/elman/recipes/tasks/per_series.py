@@ -1,0 +1,131 @@
+"""Runs of the forecasting task with a model for each series."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+from elman.errors import ElmanError
+from elman.estimators import PerSeries, PerSeriesBacktest, Watch
+from elman.estimators.jobs import Told
+from elman.estimators.per_series import mean_measures
+from elman.recipes.recipe import Recipe
+from elman.recipes.sources import SeriesData
+from elman.recipes.tasks.forecasting import (
+    SHOWN_SERIES,
+    TRAINED_ON,
+    forecast_header,
+    forecast_rows,
+    last_steps,
+    load_series,
+    picture,
+)
+from elman.recipes.tasks.task import Assessment, Task, number, same_columns
+from elman.runs.report import Table
+
+SHOWN_ROWS = 40
+
+
+@final
+class PerSeriesTask(Task):
+    """As the forecasting task, each series by itself; one that fails is told of and costs the others nothing.
+
+    told: gives what hears of every series that is `fitted`, and of every one that is `tested`.
+    """
+
+    def __init__(self, told: Callable[[str], Told] | None = None) -> None:
+        self._told: Callable[[str], Told | None] = _silent if told is None else told
+
+    def fit(self, estimator: PerSeries, data: SeriesData, watch: Watch) -> None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"\d+ of \d+ series have no model")  # `assess` tells of them
+            own = Watch(checkpoint=watch.checkpoint, resume=watch.resume)
+            estimator.fit(data.series, watch=own, told=self._told("fitted"))
+
+    def assess(self, estimator: PerSeries, data: SeriesData, recipe: Recipe) -> Assessment:
+        found = Assessment()
+        errors: dict[str, ElmanError] = dict(estimator.errors_)
+        backtest = None
+        if data.folds:
+            # Those that could not be fitted could not be tested either, and that was told already.
+            series = [s for s in data.series if s.unique_id in estimator.models_]
+            try:
+                backtest = estimator.backtest(series, folds=data.folds, told=self._told("tested"))
+            except ElmanError as error:
+                found.notes.append(f"No series could be tested, so nothing tells how good these forecasts are: {error}")
+        if backtest is not None:
+            errors |= backtest.errors
+            found.metrics, found.baselines = dict(backtest.metrics), backtest.baselines
+            found.tables += [same_columns(backtest.metrics, backtest.baselines, "these networks"), _by_series(backtest)]
+            found.notes += _verdict(backtest, estimator)
+        found.notes += [f"Series {name!r} failed: {error}" for name, error in errors.items()]
+        forecasts = estimator.forecast()
+        found.forecasts = forecast_rows(forecasts, data.names)
+        by_name = {s.unique_id: s for s in data.series}
+        for f in forecasts[:SHOWN_SERIES]:
+            tested = backtest.by_series.get(f.unique_id) if backtest else None
+            folds = tested.folds if tested else []
+            found.pictures.append(picture(by_name[f.unique_id], f, folds, data.names[0], len(data.series) > 1))
+        models = estimator.models_.values()
+        found.result = {
+            "epochs": sum(len(model.history_) for model in models),
+            "training_seconds": round(sum(model.seconds_ for model in models), 4),
+            "models": {
+                "fitted": len(models),
+                "tested": len(backtest.by_series) if backtest else 0,
+                "beaten": backtest.beaten if backtest else {},
+                "failed": {name: str(error) for name, error in errors.items()},
+            },
+        }
+        return found
+
+    def evaluate(self, estimator: PerSeries, recipe: Recipe, path: str | None) -> Assessment:
+        measured = [
+            last_steps(estimator.model_of(s), [s])
+            for s in load_series(recipe, path)
+            if path is not None or s.unique_id not in estimator.errors_
+        ]
+        names = [name for name in measured[0][1] if all(name in baselines for _, baselines in measured)]
+        return Assessment(
+            metrics=mean_measures([metrics for metrics, _ in measured]),
+            baselines={name: mean_measures([baselines[name] for _, baselines in measured]) for name in names},
+            notes=[] if path else [TRAINED_ON],
+        )
+
+    def predict(self, estimator: PerSeries, recipe: Recipe, path: str) -> tuple[list[str], list[Sequence[Any]]]:
+        names = [name.strip() for name in recipe.source_options["target"].split(",")]
+        return forecast_header(names), forecast_rows(estimator.forecast(load_series(recipe, path)), names)
+
+
+def _silent(done: str) -> None:
+    """Nobody hears of a series."""
+
+
+def _by_series(backtest: PerSeriesBacktest) -> Table:
+    """The mean absolute error of each series, the network's beside that of the best baseline; the worst series first."""
+    rows = []
+    for name, b in backtest.by_series.items():
+        best = min(b.baselines, key=lambda n: b.baselines[n]["mae"])
+        rows.append((name, b.metrics["mae"], best, b.baselines[best]["mae"]))
+    rows.sort(key=lambda row: row[3] - row[1])
+    shown = [[name, number(ours), best, number(theirs)] for name, ours, best, theirs in rows[:SHOWN_ROWS]]
+    title = "Series by series" if len(rows) <= SHOWN_ROWS else f"The {SHOWN_ROWS} of {len(rows)} series that fare worst"
+    return Table(title, ["", "mae", "best baseline", "its mae"], shown)
+
+
+def _verdict(backtest: PerSeriesBacktest, estimator: PerSeries) -> list[str]:
+    """What a reader should know of the backtest."""
+    count, lost = len(backtest.by_series), len(backtest.beaten)
+    notes = [
+        f"Every number here is the mean over {count} series, each tested by networks trained afresh on what came before.",
+    ]
+    if lost:
+        notes.append(
+            f"In {lost} of {count} series the network does not beat the best naive method; use that method there, or give "
+            "more data. One model for all series (without per_series) learns from all of them."
+        )
+    if "coverage" in backtest.metrics:
+        coverage, interval = backtest.metrics["coverage"], estimator.forecaster.interval
+        notes.append(f"{coverage:.0%} of the backtest's true values lay inside the {interval:.0%} bands.")
+    return notes
