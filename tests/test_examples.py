@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.trial import TrialState
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
@@ -22,6 +28,45 @@ def run(program: str, folder: Path) -> str:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_the_example_runs_and_prints(path: Path, tmp_path: Path) -> None:
     assert run(path.read_text(encoding="utf-8"), tmp_path).strip()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_search_that_is_interrupted_keeps_its_trials_and_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+    program = (REPOSITORY / "examples" / "search_optuna.py").read_text(encoding="utf-8")
+    silent = "def step(self, epoch: int, updates: int, loss: float) -> None: ..."
+    assert silent in program
+    slow = "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" + program.replace(
+        silent, silent.replace("...", "time.sleep(0.01)")
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", slow],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(2)]
+    time.sleep(0.15)  # into the third trial
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (out, [line.split()[1] for line in lines]) == ("", ["0", "1"]), err
+    if number == signal.SIGINT:
+        assert (process.returncode, err) == (1, "stopped; run this again to go on\n")
+    again = run(program, tmp_path)
+    assert ("going on after epoch" in again) == (number == signal.SIGINT), (
+        "a kill leaves the checkpoint of the last 10 s"
+    )
+    study = optuna.load_study(
+        study_name="waves", storage=JournalStorage(JournalFileBackend(str(tmp_path / "search" / "journal.log")))
+    )
+    states = [trial.state for trial in study.trials]
+    assert states[:2] == [TrialState.COMPLETE] * 2
+    assert states[2] == TrialState.FAIL
+    assert study.trials[3].params == study.trials[2].params
+    assert sum(state in (TrialState.COMPLETE, TrialState.PRUNED) for state in states) == 12
+    assert len(states) == 13
 
 
 def test_the_readme_program_learns_and_saves(tmp_path: Path) -> None:
