@@ -20,7 +20,7 @@ EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
 
 
 def run(program: str, folder: Path) -> str:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=folder, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
