@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import TrialState
 
 from elman import SequenceClassifier, Watch
 from elman.errors import InterruptedTraining
 
-TRIALS, FOLDER = 12, Path("search")
+TRIALS, FOLDER = 8, Path("search")
 random = np.random.default_rng(0)
 
 
@@ -80,7 +79,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 FOLDER.mkdir(exist_ok=True)
 study = optuna.create_study(
     study_name="waves",
-    storage=JournalStorage(JournalFileBackend(str(FOLDER / "journal.log"))),
+    storage=f"sqlite:///{FOLDER / 'study.db'}",  # survives a kill in the middle of a write, which a journal file may not
     pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=5),
     load_if_exists=True,
 )

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -100,26 +101,32 @@ def _assert_false() -> None:
     raise AssertionError
 
 
-def _killed(number: int) -> int:
-    """Number 1 ends as the system ends a process that takes too much memory; the others wait until it has."""
+def _killed(number: int, done: Path) -> int:
+    """Number 1 ends as the system ends a process that takes too much memory, a while after number 0 is done."""
+    if number == 0:
+        done.touch()
     if number == 1:
+        while not done.exists():
+            time.sleep(0.01)
+        time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGKILL)
     return number
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_a_worker_that_is_killed() -> None:
+def test_a_worker_that_is_killed(tmp_path: Path) -> None:
     """Those that it took with it say so; those that were done stay done."""
     arrived: list[Outcome] = []
-    jobs = {str(number): (number,) for number in range(4)}
+    jobs = {str(number): (number, tmp_path / "done") for number in range(4)}
     done = run_jobs(_killed, jobs, n_jobs=2, told=lambda outcome, count, of: arrived.append(outcome))
     assert list(done) == list(jobs)
+    assert done["0"].result == 0
     assert done["1"].error is not None
     told = "not finished, because the worker processes failed: TerminatedWorkerError: A worker process"
     for name, outcome in done.items():
         assert outcome.result == int(name) if outcome.error is None else str(outcome.error).startswith(told)
-    assert len(arrived) == 4
-    again = run_jobs(_killed, {"2": (2,), "3": (3,)}, n_jobs=2, told=None)  # new workers come
+    assert sorted(outcome.name for outcome in arrived) == list(jobs)
+    again = run_jobs(_killed, {name: jobs[name] for name in ("2", "3")}, n_jobs=2, told=None)  # new workers come
     assert [outcome.result for outcome in again.values()] == [2, 3]
 
 

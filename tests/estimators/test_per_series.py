@@ -250,12 +250,14 @@ def test_ctrl_c_stops_all_workers_at_once_and_what_they_did_is_resumed(tmp_path:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p)}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    lifeline = threading.Timer(60, process.kill)
+    # Its workers hold the pipes too: all of them must go, if it comes to that.
+    lifeline = threading.Timer(30, os.killpg, (process.pid, signal.SIGKILL))
     lifeline.start()
     files = [tmp_path / number / FILE for number in ("000000", "000001")]
     while not all(file.exists() for file in files) and process.poll() is None:
         time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGINT)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate()
     lifeline.cancel()
     assert (out, err, process.returncode) == ("stopped\n", "", 1)

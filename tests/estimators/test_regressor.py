@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,13 @@ def test_it_learns_the_last_step(y: Any) -> None:
     model = regressor(epochs=150, validation=0.0, hidden_size=8, output="last", steps=None).fit(X, y)
     assert model.score(X, y) > 0.97
     assert model.predict(X).shape == np.shape(y)  # so that `y - predict` is a difference, and not a table of them
+
+
+def test_a_saved_model_answers_in_the_same_shape(tmp_path: Path) -> None:
+    for y in (TOTALS, TOTALS[:, 0]):
+        model = regressor(output="last", steps=None).fit(X, y)
+        model.save(tmp_path)
+        assert_same_bits(SequenceRegressor.load(tmp_path).predict(X), model.predict(X))
 
 
 def test_r2_is_the_textbooks(fitted: SequenceRegressor) -> None:
