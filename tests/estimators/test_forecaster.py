@@ -250,6 +250,7 @@ def test_a_window_of_its_own_choice_fits_short_series() -> None:
     ("series", "options", "error", "match"),
     [
         (WAVE[:20], {"window": 30}, DataError, r"series '0' has \d+ steps, fewer than the \d+ that a window of 30.* need; make"),
+        (WAVE[:3], {}, DataError, "series '0' has 3 steps; with 3 of them set aside .* nothing is left to learn from; bring"),
         (WAVE[:8], {"window": 6}, DataError, "3 steps to learn from need; make `window` or `horizon` shorter"),
         (np.append(WAVE, np.nan), {}, DataError, r"series '0' must hold finite numbers; step 96 \(from 0\) of variable 0 is nan"),
         ([WAVE, np.append(np.inf, WAVE)], {}, DataError, r"series '1' must hold finite numbers; step 0"),
