@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import subprocess
+import sys
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
@@ -287,6 +288,15 @@ def test_where_no_series_can_be_tested_the_forecasts_say_so(places: Path) -> Non
     found = elman(*PLACES, *QUICK, *settings(data__folds=40), "--out", "new", "--json").succeeded().document()
     assert (found["models"]["fitted"], found["models"]["tested"], found["baselines"]) == (2, 0, {})
     assert "No series could be tested" in (places / "new" / "report.html").read_text(encoding="utf-8")
+
+
+def test_jobs_without_joblib(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    refused = elman(*PLACES, "--jobs", "2", "--out", "new")
+    assert refused.code == 3
+    assert "pip install 'elman[parallel]'" in refused.err
+    assert not (places / "new").exists()
+    elman(*PLACES, *QUICK, "--jobs", "1", "--out", "new").succeeded()
 
 
 def test_jobs_that_cannot_be(places: Path) -> None:

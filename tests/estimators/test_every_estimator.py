@@ -232,9 +232,16 @@ def test_numpys_own_numbers_as_options(subject: Subject, tmp_path: Path) -> None
 
 
 def test_copies_and_pickles_answer_the_same(subject: Subject) -> None:
-    estimator = subject.fitted()
-    for twin in (copy.deepcopy(estimator), pickle.loads(pickle.dumps(estimator))):
-        assert_same_bits(subject.ask(twin), subject.ask(estimator))
+    """And learn the same; before `fit` as after it, as worker processes need it."""
+    unfitted, fitted = subject.make(), subject.fitted()
+    for twin in (copy.deepcopy(unfitted), pickle.loads(pickle.dumps(unfitted))):
+        assert not is_fitted(twin)
+        assert_same_bits(subject.ask(twin.fit(*subject.data)), subject.ask(fitted))
+    for twin in (copy.deepcopy(fitted), pickle.loads(pickle.dumps(fitted))):
+        assert_same_bits(subject.ask(twin), subject.ask(fitted))
+        for question in subject.questions.values():
+            assert repr(question(twin)) == repr(question(fitted))
+        assert_same_bits(subject.ask(twin.fit(*subject.other)), subject.ask(subject.fitted(*subject.other)))
 
 
 class StopAt:

@@ -207,6 +207,11 @@ def test_scikit_learns_own_checks(kind: str) -> None:
     assert len(by_status["passed"]) > 30
 
 
+def test_a_search_shows_itself_in_a_notebook() -> None:
+    shown = search(classifier())._repr_html_()
+    assert "SequenceClassifier" in shown and "GridSearchCV" in shown
+
+
 def test_copies_keep_what_a_search_set() -> None:
     estimator = classifier().set_params(hidden_size=np.int64(3))
     for twin in (copy.copy(estimator), copy.deepcopy(estimator)):
