@@ -2,7 +2,7 @@
 
 Python checks what comes in and gives names to what comes out; everything between is one call into `elman.native._core`,
 which works without the interpreter lock. `train_steps` runs all its pieces in a single such call. Results are the same
-bits for any number of threads (ELMAN_NUM_THREADS) and from run to run; ELMAN_ISA forces a lower instruction set.
+bits for any number of threads (ELMAN_NUM_THREADS, OMP_NUM_THREADS) and from run to run; ELMAN_ISA forces a lower instruction set.
 Shapes: N, T, D, H, L, O, P as in `contract.py`.
 """
 

@@ -41,7 +41,7 @@ Told = Callable[[Outcome, int, int], None]
 
 def fit_many(
     jobs: Mapping[str, Job], *, n_jobs: int | None = None, told: Told | None = None
-) -> dict[str, Outcome]:  # fmt: skip
+) -> dict[str, Outcome]:
     """Fit every job's estimator, `n_jobs` at a time, and return what became of them under their names, in the same order.
 
     jobs: by name. Each estimator is cloned and the clone fitted, so that those given stay as they are; `Outcome.result` is the
