@@ -39,9 +39,7 @@ Told = Callable[[Outcome, int, int], None]
 """told(outcome, done, total): called as soon as a job is over, in the order in which they end."""
 
 
-def fit_many(
-    jobs: Mapping[str, Job], *, n_jobs: int | None = None, told: Told | None = None
-) -> dict[str, Outcome]:
+def fit_many(jobs: Mapping[str, Job], *, n_jobs: int | None = None, told: Told | None = None) -> dict[str, Outcome]:
     """Fit every job's estimator, `n_jobs` at a time, and return what became of them under their names, in the same order.
 
     jobs: by name. Each estimator is cloned and the clone fitted, so that those given stay as they are; `Outcome.result` is the
