@@ -251,6 +251,8 @@ def test_forecast_with_a_model_per_series(places: Path) -> None:
     assert "series 2/2 tested  south" in alone.err
     text = (places / "alone" / "forecasts.csv").read_text(encoding="utf-8")
     assert (places / "together" / "forecasts.csv").read_text(encoding="utf-8") == text
+    kept = [sorted(path.name for path in (places / run / "checkpoint").iterdir()) for run in ("alone", "together")]
+    assert kept == [["000000", "000001"]] * 2
     header, *rows = table(text)
     assert header == HEADER
     assert [row[:2] for row in rows] == [["north / 1", "60"], ["north / 1", "61"], ["south", "70"], ["south", "71"]]

@@ -23,6 +23,7 @@ from tests.estimators.subjects import LABELS, TEXT, X, classifier, is_fitted, la
 from elman.errors import DataError, ElmanError, InterruptedTraining, MissingExtraError, UsageError
 from elman.estimators import Job, Outcome, SequenceClassifier, Watch, fit_many
 from elman.estimators.jobs import run_jobs
+from elman.training.checkpoint import FILE
 
 SIZES = {f"{h} units": classifier(hidden_size=h) for h in (5, 2, 3)}
 JOBS = {name: Job(model, (X, LABELS)) for name, model in SIZES.items()}
@@ -134,6 +135,17 @@ def test_what_cannot_be_sent_to_a_worker() -> None:
     lock = Job(classifier(), (X, LABELS), {"watch": Watch(observers=[threading.Lock()])})  # type: ignore[list-item]
     (outcome,) = fit_many({"locked": lock}, n_jobs=2).values()
     assert "the worker processes failed: PicklingError" in str(outcome.error)
+
+
+def test_checkpoints_lie_where_the_caller_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not where the workers do, which were started somewhere else."""
+    run_jobs(os.getcwd, {"a": (), "b": ()}, n_jobs=2, told=None)
+    monkeypatch.chdir(tmp_path)
+    watch = Watch(checkpoint=Path("here"))
+    done = fit_many({"a": Job(classifier(), (X, LABELS), {"watch": watch})}, n_jobs=2)
+    assert done["a"].error is None
+    assert (tmp_path / "here" / FILE).is_file()
+    assert watch.checkpoint == Path("here")
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

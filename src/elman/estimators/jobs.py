@@ -10,8 +10,9 @@ import contextlib
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from elman.errors import ElmanError, InterruptedTraining, MissingExtraError, UsageError
@@ -58,7 +59,7 @@ def fit_many(jobs: Mapping[str, Job], *, n_jobs: int | None = None, told: Told |
     >>> [(name, outcome.result.hidden_size, outcome.error) for name, outcome in done.items()]
     [('2 units', 2, None), ('8 units', 8, None)]
     """
-    return run_jobs(_fit, {name: (job,) for name, job in jobs.items()}, n_jobs=n_jobs, told=told)
+    return run_jobs(_fit, {name: (_placed(job),) for name, job in jobs.items()}, n_jobs=n_jobs, told=told)
 
 
 def run_jobs(
@@ -74,6 +75,14 @@ def run_jobs(
             if told is not None:
                 told(outcome, len(found), len(jobs))
     return {name: found[name] for name in jobs}
+
+
+def _placed(job: Job) -> Job:
+    """The job with its checkpoint's whole path: a worker process has a working folder of its own."""
+    watch = job.options.get("watch")
+    if watch is None or watch.checkpoint is None:
+        return job
+    return replace(job, options={**job.options, "watch": replace(watch, checkpoint=Path(watch.checkpoint).absolute())})
 
 
 def _fit(job: Job) -> Estimator:
