@@ -309,3 +309,10 @@ def test_no_stepping(fitted: Forecaster) -> None:
         UsageError, match="a Forecaster works on prepared windows and cannot be stepped; call `forecast`"
     ):
         fitted.stream()
+
+
+def test_an_exactly_periodic_series_has_no_score() -> None:
+    x = np.tile([1.0, 2.0, 3.0, 4.0], 12)
+    forecaster = Forecaster(horizon=4, season=4, hidden_size=3, epochs=1).fit([x])
+    with pytest.raises(DataError, match="every series of `X` repeats itself exactly every 4 steps.*`backtest` tells"):
+        forecaster.score([x])

@@ -160,14 +160,23 @@ class Forecaster(Estimator):
         return ends if many else ends[0]
 
     def score(self, X: Any, y: None = None) -> float:
-        """Minus the mean absolute scaled error of forecasting the last `horizon` steps of X from what is before them."""
+        """Minus the mean absolute scaled error of forecasting the last `horizon` steps of X from what is before them.
+
+        Raises DataError where every series repeats itself exactly, as there is nothing to scale by.
+        """
         series = as_series(X)
         heads = [
             Series(s.unique_id, None if s.ds is None else s.ds[: -self.horizon], s.y[: -self.horizon]) for s in series
         ]
         guesses = [f.mean for f in self.forecast(heads)]
         truths = [s.y[-self.horizon :] for s in series]
-        return -forecast_errors(truths, guesses, [h.y for h in heads], self.season_)["mase"]
+        errors = forecast_errors(truths, guesses, [h.y for h in heads], self.season_)
+        if "mase" not in errors:
+            raise DataError(
+                f"every series of `X` repeats itself exactly every {self.season_} steps, which leaves nothing to scale its errors "
+                "by; `backtest` tells them in the series' units"
+            )
+        return -errors["mase"]
 
     def backtest(self, X: Any, *, folds: int = 3) -> Backtest:
         """Rolling origin: `folds` times, fit afresh on all but the last steps, forecast `horizon` steps, compare.
