@@ -10,7 +10,7 @@ from dataclasses import fields
 import numpy as np
 
 from elman.cells import Array, State
-from elman.engines.contract import LOSSES, OPTIMISERS, Loss, Optimiser
+from elman.engines.contract import LOSSES, OPTIMISERS, Loss, Optimiser, Pieces
 from elman.errors import UsageError
 from elman.network import Network
 
@@ -90,6 +90,34 @@ def check_targets(network: Network, loss: Loss | None, targets: Array, count: in
             f"`targets` must hold classes from 0 to {network.output_size - 1}; got {scored.min()} to {scored.max()}"
         )
     return targets
+
+
+def check_pieces(
+    network: Network, loss: Loss | None, pieces: Pieces, state: State | None, dtype: np.dtype
+) -> tuple[Pieces, State | None]:
+    """Pieces in C order and in an engine's own types, each checked like a batch before any is trained on; and their state.
+
+    Numbers become `dtype`; tokens, classes and lengths int64. The state is None where the first piece starts from zero.
+    """
+    inputs = np.asarray(pieces.inputs)
+    fresh = check_fresh(pieces.fresh, len(inputs))
+    for index in range(len(fresh)):
+        batch = pieces[index]
+        piece = check_inputs(network, batch.inputs)
+        check_lengths(batch.lengths, *piece.shape[:2])
+        check_targets(network, loss, batch.targets, *piece.shape[:2])
+    if fresh[0]:  # what came before does not matter, whatever its shape
+        state = None
+    if state is not None:
+        state = tuple(np.ascontiguousarray(s) for s in check_state(network, state, inputs.shape[1], dtype))
+    classes = loss is not None and loss.kind == "cross_entropy"
+    checked = Pieces(
+        np.ascontiguousarray(inputs, np.int64 if network.tokens else dtype),
+        np.ascontiguousarray(pieces.targets, np.int64 if classes else dtype),
+        None if pieces.lengths is None else np.ascontiguousarray(pieces.lengths, np.int64),
+        fresh,
+    )
+    return checked, state
 
 
 def check_loss(network: Network, loss: Loss) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from elman.cells import Array
 
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
 def mix(z: Array) -> Array:
@@ -23,13 +23,17 @@ def mix(z: Array) -> Array:
     return mixed
 
 
+def mask_start(seed: int, update: int, layer: int) -> Array:
+    """Where the generator of a layer's mask starts, (1,) uint64."""
+    key = np.array([seed, update, layer], dtype=np.uint64)
+    return mix(mix(mix(key[:1] + GAMMA) + key[1:2] + GAMMA) + key[2:] + GAMMA)
+
+
 def dropout_mask(seed: int, update: int, layer: int, shape: tuple[int, ...], dropout: float) -> Array:
     """What a layer's outputs are multiplied with: 0 where dropped, 1 / (1 - dropout) where kept.
 
     shape: (N, T, H * directions). layer: the one whose outputs are masked, from 0. Returns float64.
     """
-    key = np.array([seed, update, layer], dtype=np.uint64)
-    start = mix(mix(mix(key[:1] + _GAMMA) + key[1:2] + _GAMMA) + key[2:] + _GAMMA)
     counts = np.arange(1, int(np.prod(shape)) + 1, dtype=np.uint64)
-    uniform = (mix(start + counts * _GAMMA) >> np.uint64(40)).astype(np.float64) * 2.0**-24
+    uniform = (mix(mask_start(seed, update, layer) + counts * GAMMA) >> np.uint64(40)).astype(np.float64) * 2.0**-24
     return np.where(uniform < 1.0 - dropout, 1.0 / (1.0 - dropout), 0.0).reshape(shape)

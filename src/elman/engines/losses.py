@@ -13,6 +13,7 @@ import numpy as np
 from elman.cells import Array
 from elman.cells.cell import sigmoid
 from elman.engines.contract import Loss
+from elman.network import Network
 
 
 class LossValue(NamedTuple):
@@ -24,6 +25,12 @@ class LossValue(NamedTuple):
     correct: int
     scored: int
     gradient: Array
+
+
+def counted_positions(network: Network, count: int, steps: int, lengths: Array | None) -> Array:
+    """Which positions the loss counts: (N, T), or (N,) for a head on the last step."""
+    ends = np.full(count, steps) if lengths is None else lengths
+    return ends > 0 if network.head == "last" else np.arange(steps) < ends[:, None]
 
 
 def loss_weight(loss: Loss, targets: Array, counted: Array) -> float:

@@ -118,7 +118,8 @@ class NativeEngine(Engine):
             raise UsageError("this engine was made without `optimiser`; give one to train")
         done = self._core.train(pieces.inputs, pieces.targets, pieces.lengths, pieces.fresh, state)
         if done is None:  # something is not as the core takes it: say what, or convert it
-            done = self._core.train(*self._checked_pieces(pieces, state))
+            pieces, state = checks.check_pieces(self.network, self.loss, pieces, state, self.dtype)
+            done = self._core.train(pieces.inputs, pieces.targets, pieces.lengths, pieces.fresh, state)
         count, losses, weights, norms, correct, scored, last = done
         if count < len(losses):
             return Steps(losses[:count], weights[:count], norms[:count], correct[:count], scored[:count], last)
@@ -185,31 +186,6 @@ class NativeEngine(Engine):
     def _targets(self, targets: Array, inputs: Array) -> Array:
         checked = checks.check_targets(self.network, self.loss, targets, *inputs.shape[:2])
         return np.ascontiguousarray(checked, np.int64 if self._class_targets else self.dtype)
-
-    def _checked_pieces(
-        self, pieces: Pieces, state: State | None
-    ) -> tuple[Array, Array, Array | None, Array, State | None]:
-        """Pieces as the core takes them, each checked like a batch; raises what is wrong with the first that is."""
-        inputs = np.asarray(pieces.inputs)
-        fresh = checks.check_fresh(pieces.fresh, len(inputs))
-        for index in range(len(fresh)):
-            batch = pieces[index]
-            piece = checks.check_inputs(self.network, batch.inputs)
-            checks.check_lengths(batch.lengths, *piece.shape[:2])
-            checks.check_targets(self.network, self.loss, batch.targets, *piece.shape[:2])
-        if fresh[0]:  # what came before does not matter, whatever its shape
-            state = None
-        if state is not None:
-            state = checks.check_state(self.network, state, inputs.shape[1], self.dtype)
-            state = tuple(np.ascontiguousarray(s) for s in state)
-        lengths = None if pieces.lengths is None else np.ascontiguousarray(pieces.lengths, np.int64)
-        return (
-            np.ascontiguousarray(inputs, np.int64 if self.network.tokens else self.dtype),
-            np.ascontiguousarray(pieces.targets, np.int64 if self._class_targets else self.dtype),
-            lengths,
-            fresh,
-            state,
-        )
 
     @property
     def _class_targets(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
@@ -29,7 +29,8 @@ from elman.engines.contract import (
     Trace,
 )
 from elman.engines.dropout import dropout_mask
-from elman.engines.losses import evaluate_loss
+from elman.engines.forward_stream import ForwardStream
+from elman.engines.losses import counted_positions, evaluate_loss
 from elman.engines.optimisers import clip, fresh_memory, update
 from elman.engines.recurrence import Kept, Times, Weights
 from elman.errors import UsageError
@@ -135,7 +136,7 @@ class ReferenceEngine(Engine):
         return Trace(done.outputs, layers)
 
     def stream(self, sessions: int = 1) -> Stream:
-        return ReferenceStream(self, sessions)
+        return ForwardStream(self, sessions)
 
     def parameters(self) -> dict[str, Array]:
         return {name: p.copy() for name, p in self._parameters.items()}
@@ -219,10 +220,7 @@ class ReferenceEngine(Engine):
         return np.concatenate(list(final_state[0][-self.network.directions :]), axis=1)
 
     def _counted(self, inputs: Array, lengths: Array | None) -> Array:
-        """Which positions the loss counts: (N, T), or (N,) for a head on the last step."""
-        count, steps = inputs.shape[:2]
-        ends = np.full(count, steps) if lengths is None else lengths
-        return ends > 0 if self.network.head == "last" else np.arange(steps) < ends[:, None]
+        return counted_positions(self.network, *inputs.shape[:2], lengths)
 
     def _gradients(self, inputs: Array, targets: Array, state: State, lengths: Array | None, train: bool) -> Gradients:
         network = self.network
@@ -285,55 +283,3 @@ def _named(name: str, weights: Weights) -> dict[str, Array]:
     if weights.bias_ih is not None and weights.bias_hh is not None:
         found |= {f"bias_ih_{name}": weights.bias_ih, f"bias_hh_{name}": weights.bias_hh}
     return found
-
-
-@final
-class ReferenceStream(Stream):
-    """Steps by calling the forward pass with T = 1; the slow and certain twin of faster streams."""
-
-    def __init__(self, engine: ReferenceEngine, sessions: int) -> None:
-        network = engine.network
-        if network.bidirectional or network.head == "last":
-            raise UsageError(
-                "`stream` needs a network that reads forward only and answers at every step; this one is "
-                + ("bidirectional" if network.bidirectional else "made with head='last'")
-            )
-        if sessions < 1:
-            raise UsageError(f"`sessions` must be at least 1; got {sessions!r}")
-        self.engine, self._sessions = engine, sessions
-        self.state = None
-
-    def step(self, x: Any) -> Array:
-        wanted = (self._sessions,) if self.engine.network.tokens else (self._sessions, self.engine.network.input_size)
-        x, single = self._shaped(x, wanted)
-        return self._advance(x[:, None], single)[..., 0, :]
-
-    def step_many(self, xs: Any) -> Array:
-        steps = np.shape(xs)[1 if self._batched(xs) else 0]
-        tail = () if self.engine.network.tokens else (self.engine.network.input_size,)
-        xs, single = self._shaped(xs, (self._sessions, steps, *tail))
-        return self._advance(xs, single)
-
-    @property
-    def state(self) -> State:
-        return tuple(s.copy() for s in self._state)
-
-    @state.setter
-    def state(self, value: State | None) -> None:
-        checked = checks.check_state(self.engine.network, value, self._sessions, self.engine.dtype)
-        self._state = tuple(np.array(s) for s in checked)
-
-    def _batched(self, xs: Any) -> bool:
-        return np.ndim(xs) == (2 if self.engine.network.tokens else 3)
-
-    def _shaped(self, x: Any, wanted: tuple[int, ...]) -> tuple[Array, bool]:
-        """x in the wanted shape, and whether it came without its sessions axis."""
-        x = np.asarray(x)
-        single = self._sessions == 1 and (x.shape == wanted[1:] or (x.ndim == 0 and wanted == (1, 1)))
-        if x.shape != wanted and not single:
-            raise UsageError(f"`x` must have shape {wanted}; got {x.shape}")
-        return x.reshape(wanted), single
-
-    def _advance(self, xs: Array, single: bool) -> Array:
-        outputs, self._state = self.engine.forward(xs, self._state)
-        return outputs[0] if single else outputs
