@@ -9,6 +9,8 @@
     ├── DataError              5   a file or an array cannot be used as it is (also a ValueError)
     ├── RunError               1   a run folder or a model folder cannot be read or written
     ├── NonFiniteError         1   the loss or a gradient stopped being a number during training
+    ├── ProcessError           1   another process of a training is gone, or was never met
+    ├── DeviceError            1   a device has too little memory
     └── InterruptedTraining    1   Ctrl-C or SIGTERM arrived; everything was saved first
 
 A message names the argument or the file, states the rule, shows what came, and says what to do next.
@@ -51,6 +53,14 @@ class RunError(ElmanError):
 
 class NonFiniteError(ElmanError):
     """The loss or a gradient stopped being a finite number."""
+
+
+class ProcessError(ElmanError):
+    """Another process of the same training is gone, or was never met."""
+
+
+class DeviceError(ElmanError):
+    """A device has too little memory for what it was asked to do."""
 
 
 class InterruptedTraining(ElmanError):

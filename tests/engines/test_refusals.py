@@ -158,7 +158,7 @@ def test_optimisers(engine_name: str, options: dict[str, Any], match: str) -> No
 
 
 def test_engines(engine_name: str) -> None:
-    with pytest.raises(UsageError, match=r"`engine` must be one of auto, native, reference; got 'refrence'"):
+    with pytest.raises(UsageError, match=r"`engine` must be one of auto, native, reference, torch; got 'refrence'"):
         make_engine("refrence", network("gru"))
     bare = Network(input_size=1, hidden_size=2, output_size=1)
     with pytest.raises(UsageError, match=r"`network` has no parameters yet; call `network.initialise\(seed\)`"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 from elman.engines.contract import (
     LOSSES,
@@ -19,10 +20,14 @@ from elman.engines.contract import (
     Stream,
     Trace,
 )
+from elman.engines.processes import current
 from elman.errors import MissingExtraError, UsageError
 from elman.network import Network
 
-ENGINES = ("native", "reference")
+if TYPE_CHECKING:
+    from elman.engines.torch_engine import TorchEngine
+
+ENGINES = ("native", "reference", "torch")
 
 __all__ = [
     "ENGINES", "LOSSES", "OPTIMISERS", "Batch", "Engine", "Evaluation", "Gradients", "LayerTrace", "Loss", "Optimiser", "Pieces",
@@ -39,23 +44,52 @@ def make_engine(
     backprop_steps: int | None = None,
     dtype: str | None = None,
     seed: int = 0,
+    device: str = "cpu",
+    precision: str = "float32",
 ) -> Engine:
     """The engine called `name`; `auto` takes the fastest one here: `native`, or `reference` where it was not built.
 
-    The other arguments are those of `Engine`. Raises UsageError for an unknown name and MissingExtraError for an engine that this
+    device, precision: for `torch` alone, see `TorchEngine`; the others compute on the CPU and in `dtype`. The other
+    arguments are those of `Engine`. Raises UsageError for an unknown name and MissingExtraError for an engine that this
     installation lacks.
     """
     if name not in ("auto", *ENGINES):
         raise UsageError(f"`engine` must be one of auto, {', '.join(ENGINES)}; got {name!r}")
-    kind = _reference if name == "reference" else _native
-    return kind(name)(network, loss, optimiser, backprop_steps=backprop_steps, dtype=dtype, seed=seed)
+    if name == "torch":
+        kind = _torch()
+        return kind(
+            network, loss, optimiser, backprop_steps=backprop_steps, dtype=dtype, seed=seed, device=device,
+            precision=precision,
+        )  # fmt: skip
+    if device != "cpu":
+        raise UsageError(f"`device` {device!r} needs engine='torch'; got engine={name!r}, which computes on the CPU")
+    if precision != "float32":
+        raise UsageError(f"`precision` {precision!r} needs engine='torch'; got engine={name!r}, which has `dtype` alone")
+    if current().count > 1:
+        raise UsageError(f"only the torch engine trains in several processes; got engine={name!r}")
+    other = _reference if name == "reference" else _native
+    return other(name)(network, loss, optimiser, backprop_steps=backprop_steps, dtype=dtype, seed=seed)
 
 
 def dtype_of(name: str, dtype: str | None) -> str:
     """The dtype that the engine called `name` computes in: `dtype`, or its own default for None."""
     if dtype is not None or name not in ("auto", *ENGINES):
         return dtype or "float64"
+    if name == "torch":
+        return "float32"
     return "float64" if (_reference if name == "reference" else _native)(name).name == "reference" else "float32"
+
+
+def _torch() -> type[TorchEngine]:
+    """The torch engine, which alone imports PyTorch."""
+    try:
+        from elman.engines.torch_engine import TorchEngine
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the torch engine needs PyTorch, which cannot be imported here ({error}); pip install 'elman[torch]', "
+            "or use native"
+        ) from error
+    return TorchEngine
 
 
 def _reference(name: str) -> type[Engine]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from elman.cells import Array, State
+from elman.engines.processes import ALONE, Processes
 from elman.network import Network
 
 LOSSES = ("mse", "half_mse", "mae", "huber", "cross_entropy", "quantile", "gaussian")
@@ -226,6 +227,7 @@ class Engine(ABC):
     engine's own default. seed: of the dropout masks.
 
     `learning_rate` may be changed between steps; `updates` counts the updates made since the start of training.
+    `processes` are those that train this network together: this one alone, but for the torch engine under torchrun.
     """
 
     name: str
@@ -234,6 +236,7 @@ class Engine(ABC):
     loss: Loss | None
     learning_rate: float
     updates: int
+    processes: Processes = ALONE
 
     @abstractmethod
     def __init__(

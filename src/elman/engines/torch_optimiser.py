@@ -19,7 +19,7 @@ class TorchOptimiser:
     """One of torch.optim's, made for parameters by name; what it remembers is read and written as `memory.parameter`."""
 
     def __init__(self, options: Optimiser, parameters: Mapping[str, nn.Parameter]) -> None:
-        self._options, self._parameters = options, dict(parameters)
+        self.options, self._parameters = options, dict(parameters)
         self._made = _make(options, self._parameters.values())
         self.load({f"{m}.{name}": np.zeros(p.shape) for m in memory_names(options) for name, p in parameters.items()}, 0)
 
@@ -36,14 +36,14 @@ class TorchOptimiser:
         """A copy of all that is remembered."""
         return {
             f"{m}.{name}": self._made.state[p][m].detach().cpu().numpy().copy()
-            for m in memory_names(self._options)
+            for m in memory_names(self.options)
             for name, p in self._parameters.items()
         }
 
     def load(self, memory: Mapping[str, Array], updates: int) -> None:
         """Take back what `memory` gave, and the number of updates made by then."""
         for name, p in self._parameters.items():
-            state = {m: _like(memory[f"{m}.{name}"], p) for m in memory_names(self._options)}
+            state = {m: _like(memory[f"{m}.{name}"], p) for m in memory_names(self.options)}
             self._made.state[p] = {"step": torch.tensor(float(updates), dtype=torch.float32), **state}
 
 

@@ -1,0 +1,51 @@
+"""Where PyTorch computes: a device found, or refused with what there is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from elman.engines.processes import Processes
+from elman.errors import DeviceError, UsageError
+
+
+def own_device(name: str, dtype: torch.dtype, processes: Processes) -> torch.device:
+    """The device called `name`, after trying it; in several processes, `cuda` is each one's own GPU.
+
+    Raises UsageError for a device that PyTorch does not know, that is not there, or that cannot hold `dtype`.
+    """
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError) as error:
+        raise UsageError(f"`device` must be cpu, cuda, cuda:1 or another of PyTorch's; got {name!r}") from error
+    if device.type == "meta":
+        raise UsageError("`device` must be one that computes; got 'meta', which holds no numbers")
+    if processes.count > 1 and device.type == "cuda":
+        from elman.engines.torch_processes import own_gpu
+
+        device = torch.device("cuda", own_gpu())
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            f"`device` {name!r} needs a GPU that PyTorch {torch.__version__} can use, and finds none; take device='cpu', "
+            "or install a PyTorch with CUDA"
+        )
+    try:
+        torch.zeros(1, dtype=dtype, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"`device` {name!r} cannot be used with {dtype}: {reason}; take device='cpu'") from error
+    return device
+
+
+@contextlib.contextmanager
+def within_memory(device: torch.device) -> Iterator[None]:
+    """A clear word where the device's memory is full."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"the memory of {device} is full ({str(error).partition(chr(10))[0]}); make `batch_size`, `steps` or "
+            "`hidden_size` smaller"
+        ) from error

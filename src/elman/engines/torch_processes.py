@@ -1,0 +1,147 @@
+"""Several processes by torch.distributed: gloo between CPUs, NCCL between GPUs.
+
+What is agreed on between calls goes by gloo in either case, from the host's memory; only gradients take the GPUs' way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, TypeVar, final
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from elman.cells import Array, State
+from elman.engines.processes import Processes, started
+from elman.errors import ElmanError, ProcessError, UsageError
+
+T = TypeVar("T")
+
+PATIENCE = timedelta(minutes=10)
+"""How long a process waits for another one before it gives up."""
+
+HOST = torch.device("cpu")
+NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@contextlib.contextmanager
+def meet(device: str) -> Iterator[Processes]:
+    """Meet the other processes where the environment says, and part from them at the end."""
+    rank, count = started()
+    missing = [name for name in NEEDED if not os.environ.get(name)]
+    if missing:
+        raise UsageError(
+            f"{' and '.join(missing)} must be set in the environment of each of {count} processes; "
+            "start them with torchrun, which does that"
+        )
+    if rank >= count:
+        raise UsageError(f"RANK must be below WORLD_SIZE = {count}; got {rank}. Start the processes with torchrun")
+    kind = device.partition(":")[0]
+    if kind not in ("cpu", "cuda") or device != kind:
+        raise UsageError(
+            f"`device` must be cpu or cuda in several processes, each of which takes a GPU of its own; got {device!r}"
+        )
+    place = f"{os.environ['MASTER_ADDR']}, port {os.environ['MASTER_PORT']}"
+    try:
+        dist.init_process_group("gloo" if kind == "cpu" else "cpu:gloo,cuda:nccl", timeout=PATIENCE)
+    except (RuntimeError, ValueError, OverflowError) as error:
+        reason = str(error).partition("\n")[0]
+        taken = "EADDRINUSE" in reason or "address already in use" in reason.lower()
+        step = (
+            "The port is in use: give torchrun another --master-port"
+            if taken
+            else "Start all of them, with the same --master-addr and --master-port"
+        )
+        raise ProcessError(f"process {rank} of {count} did not meet the others at {place}: {reason}. {step}") from error
+    yield TorchProcesses(rank, count)
+    # After an error the others may be gone; then there is nobody to part from.
+    dist.destroy_process_group()
+
+
+def own_gpu() -> int:
+    """The number of the GPU that is this process's own."""
+    number, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if number >= there:
+        raise UsageError(
+            f"process {number} of this machine has no GPU of its own: there are {there}; "
+            f"start at most {there} with --nproc-per-node"
+        )
+    return number
+
+
+@final
+class TorchProcesses(Processes):
+    """The processes of a torch.distributed group."""
+
+    def __init__(self, rank: int, count: int) -> None:
+        self.rank, self.count = rank, count
+
+    def total(self, values: Array) -> Array:
+        return self._reduced(values, dist.ReduceOp.SUM)
+
+    def largest(self, values: Array) -> Array:
+        return self._reduced(values, dist.ReduceOp.MAX)
+
+    def whole_state(self, part: State, count: int) -> State:
+        room = -(-count // self.count)
+        shares = [(r + 1) * count // self.count - r * count // self.count for r in range(self.count)]
+        whole = []
+        for rows in part:
+            mine = torch.zeros((rows.shape[0], room, rows.shape[2]), dtype=torch.from_numpy(rows).dtype)
+            mine[:, : rows.shape[1]] = torch.from_numpy(rows)
+            found = [torch.empty_like(mine) for _ in range(self.count)]
+            with held_together():
+                dist.all_gather(found, mine)
+            kept = [piece[:, :share] for piece, share in zip(found, shares, strict=True)]
+            whole.append(torch.cat(kept, dim=1).numpy())
+        return tuple(whole)
+
+    def lead(self, function: Callable[[], T]) -> T:
+        box: list[Any] = [None]
+        if self.leads:
+            try:
+                box[0] = (function(), None)
+            except ElmanError as error:
+                box[0] = (None, error)
+        with held_together():
+            dist.broadcast_object_list(box, src=0, device=HOST)
+        found: tuple[T, ElmanError | None] = box[0]
+        if found[1] is not None:
+            raise found[1]
+        return found[0]
+
+    def parallel(self, module: nn.Module) -> nn.Module:
+        with held_together():
+            return DistributedDataParallel(module)
+
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        return held_together()
+
+    def _reduced(self, values: Array, how: Any) -> Array:
+        tensor = torch.from_numpy(np.array(values, dtype=np.float64))
+        with held_together():
+            dist.all_reduce(tensor, how)
+        found: Array = tensor.numpy()
+        return found
+
+
+@contextlib.contextmanager
+def held_together() -> Iterator[None]:
+    """Say plainly that another process is gone, where PyTorch tells of a closed connection or of waiting in vain."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if isinstance(error, ElmanError):
+            raise
+        raise ProcessError(
+            f"another process of this training is gone or does not answer ({str(error).partition(chr(10))[0]}); "
+            "the last checkpoint is kept. Start all processes again with --resume"
+        ) from error
