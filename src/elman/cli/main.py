@@ -32,6 +32,9 @@ Seed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed of weights, order and splits.", show_default=False)
 ]
 Engine = Annotated[str | None, typer.Option("--engine", help="auto, or an engine's name.", show_default=False)]
+Device = Annotated[
+    str | None, typer.Option("--device", help="Where the torch engine computes, e.g. cuda.", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")]
 Set = Annotated[
@@ -73,6 +76,7 @@ def train(
         str, typer.Argument(metavar="RECIPE", help="A built-in recipe (see `elman recipes`) or a TOML file.")
     ],
     engine: Engine = None,
+    device: Device = None,
     seed: Seed = None,
     out: Out = None,
     set_: Set = None,
@@ -83,7 +87,7 @@ def train(
     """Train a recipe and leave a run folder with model, pictures and report."""
     from elman.recipes import load_recipe
 
-    _train(load_recipe(recipe, set_ or ()), engine, seed, out, resume, json, jobs)
+    _train(load_recipe(recipe, set_ or ()), engine, device, seed, out, resume, json, jobs)
 
 
 @app.command()
@@ -166,6 +170,7 @@ def forecast(
     ] = False,
     jobs: Jobs = None,
     engine: Engine = None,
+    device: Device = None,
     seed: Seed = None,
     out: Out = None,
     set_: Set = None,
@@ -178,7 +183,7 @@ def forecast(
     recipe = forecast_recipe(
         table, target=target, horizon=horizon, time=time, series=series, per_series=per_series, settings=set_ or ()
     )
-    _train(recipe, engine, seed, out, resume, json, jobs)
+    _train(recipe, engine, device, seed, out, resume, json, jobs)
 
 
 @app.command()
@@ -194,6 +199,7 @@ def classify(
         str | None, typer.Option("--series", help="Column that tells sequences apart, in a table.", show_default=False)
     ] = None,
     engine: Engine = None,
+    device: Device = None,
     seed: Seed = None,
     out: Out = None,
     set_: Set = None,
@@ -204,7 +210,7 @@ def classify(
     from elman.recipes import classify_recipe
 
     recipe = classify_recipe(train_file, test_file, label=label, series=series, settings=set_ or ())
-    _train(recipe, engine, seed, out, resume, json)
+    _train(recipe, engine, device, seed, out, resume, json)
 
 
 @app.command()
@@ -218,16 +224,18 @@ def runs(
 
 
 def _train(
-    recipe: Any, engine: str | None, seed: int | None, out: Path | None, resume: bool, json: bool, jobs: int | None = None
+    recipe: Any, engine: str | None, device: str | None, seed: int | None, out: Path | None, resume: bool, json: bool,
+    jobs: int | None = None,
 ) -> None:  # fmt: skip
     from elman.recipes import train as train_recipe
     from elman.runs import default_folder
     from elman.training import make_progress
 
-    recipe = recipe.with_parameters(engine=engine, seed=seed)
+    recipe = recipe.with_parameters(engine=engine, device=device, seed=seed)
     folder = out or default_folder(recipe.name)
     found = train_recipe(recipe, folder, resume=resume, observers=[make_progress()], jobs=jobs, told=output.series_told)
-    output.trained(found, as_json=json)
+    if output.leads():
+        output.trained(found, as_json=json)
 
 
 def main() -> None:

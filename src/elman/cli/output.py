@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from elman.errors import ElmanError
+from elman.errors import DataError, ElmanError, ProcessError
 
 
 def note(text: str) -> None:
@@ -19,8 +20,20 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def leads() -> bool:
+    """Whether this process is the one that prints: where torchrun started several, the first."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def failed(error: ElmanError, *, as_json: bool) -> None:
-    """An error on standard error, and as JSON on standard output where that was asked for."""
+    """An error on standard error, and as JSON on standard output where that was asked for.
+
+    Of several processes the first speaks for all; the others add what they alone may have met: bad data, a lost process.
+    """
+    if not leads():
+        if isinstance(error, DataError | ProcessError):
+            note(f"elman, process {os.environ['RANK']}: {error}")
+        return
     note(f"elman: {error}")
     if as_json:
         error_document(error)

@@ -56,7 +56,8 @@ class Estimator(ABC):
     into pieces of so many steps, with an update after each; None for whole sequences. backprop_steps: how many steps
     gradients go back; None for all. carry: pieces go on from the state before them, instead of from zero.
 
-    The rest. engine: `auto`, or an engine's name. dtype: float32, float64, or None for the engine's own. seed: of the
+    The rest. engine: `auto`, or an engine's name. device: where the torch engine computes, e.g. cpu or cuda. dtype: float32,
+    float64, or None for the engine's own. precision: of the torch engine: float32, or bfloat16 for mixed precision. seed: of the
     weights, the order of the data, dropout and splits. checkpoint_seconds: time between checkpoints.
     """
 
@@ -87,7 +88,9 @@ class Estimator(ABC):
     backprop_steps: int | None = None
     carry: bool = False
     engine: str = "auto"
+    device: str = "cpu"
     dtype: str | None = None
+    precision: str = "float32"
     seed: int = 0
     checkpoint_seconds: float = 10.0
 
@@ -153,7 +156,7 @@ class Estimator(ABC):
         values in the target's units, or for classes and tokens the logits. Raises UsageError for a bidirectional network,
         and for a Forecaster, which works on windows.
         """
-        return make_engine(self.engine, self._streaming_network(), dtype=self.dtype).stream(sessions)
+        return self._make_engine(self._streaming_network()).stream(sessions)
 
     def _streaming_network(self) -> Network:
         """The network that `stream` steps: it answers at every step, in original units."""
@@ -168,7 +171,7 @@ class Estimator(ABC):
     def _adopt(self, network: Network) -> None:
         """Take a trained network, and make the engine that predicts with it."""
         self.network_ = network
-        self._engine: Engine = make_engine(self.engine, network, dtype=self.dtype)
+        self._engine: Engine = self._make_engine(network)
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the engine, which may hold what cannot be copied; for `copy`, joblib and the like."""
@@ -196,6 +199,13 @@ class Estimator(ABC):
         network = Network(**{name: getattr(self, name) for name in shared}, **sizes)
         return network.initialise(self.seed, self.initialisation)
 
+    def _make_engine(
+        self, network: Network, loss: Loss | None = None, optimiser: Optimiser | None = None, **options: Any
+    ) -> Engine:
+        """The engine that the options name, for a network."""
+        where = {"dtype": self.dtype, "device": self.device, "precision": self.precision}
+        return make_engine(self.engine, network, loss, optimiser, **where, **options)
+
     def _optimiser(self) -> Optimiser:
         names = ("learning_rate", "momentum", "nesterov", "weight_decay", "clip_value", "clip_norm")
         return Optimiser(kind=self.optimiser, **{name: getattr(self, name) for name in names})
@@ -216,10 +226,9 @@ class Estimator(ABC):
         data: what the batches are made from, so that a checkpoint of other data is not resumed. scored: see `train`.
         changes: to the Training that the options describe.
         """
-        engine = make_engine(
-            self.engine, network, loss, self._optimiser(), backprop_steps=self.backprop_steps, dtype=self.dtype,
-            seed=self.seed,
-        )  # fmt: skip
+        engine = self._make_engine(
+            network, loss, self._optimiser(), backprop_steps=self.backprop_steps, seed=self.seed
+        )
         plan = Training(
             epochs=self.epochs,
             patience=self.patience,
@@ -227,7 +236,7 @@ class Estimator(ABC):
             measures=self.measures,
             checkpoint_seconds=self.checkpoint_seconds,
         )
-        skipped = {"epochs", "checkpoint_seconds"}
+        skipped = {"epochs", "checkpoint_seconds", "device"}
         settings = {k: v for k, v in self.get_params().items() if k not in skipped}
         done = training.train(
             engine,

@@ -15,7 +15,7 @@ import numpy as np
 from elman.cells import Array
 from elman.data.batches import TextBatches
 from elman.data.vocabulary import Vocabulary, join_units
-from elman.engines import Batch, Loss, make_engine
+from elman.engines import Batch, Loss
 from elman.errors import DataError, UsageError
 from elman.estimators.estimator import Estimator, Watch, arrays_of, check_share
 from elman.estimators.ngram import NGram
@@ -93,7 +93,7 @@ class LanguageModel(Estimator):
         if len(tokens) < 2:
             raise DataError(f"`text` must have at least 2 tokens to be measured; got {len(tokens)}")
         loss = Loss(kind="cross_entropy", reduction="sum")
-        engine = make_engine(self.engine, network, loss, dtype=self.dtype)
+        engine = self._make_engine(network, loss)
         state, total = None, 0.0
         for first in range(0, len(tokens) - 1, READ_AT_ONCE):
             piece = tokens[first : first + READ_AT_ONCE + 1][None]

@@ -1,6 +1,6 @@
 """A recipe: everything that one training needs, as a TOML document.
 
-    title = "..."                    optional, as are summary, seed, engine, dtype
+    title = "..."                    optional, as are summary, seed, engine, device, dtype, precision
     task = "classification"          or regression, forecasting, language
     [data]                           source = "...", its options, and how the data are prepared
     [network]                        cell, hidden_size, ...
@@ -35,7 +35,8 @@ DATA = frozenset({
     "scale", "scale_target", "layout", "unit", "min_frequency", "window", "horizon", "season", "transform",
     "difference", "strategy", "interval", "class_weight",
 })  # fmt: skip
-TOP = ("title", "summary", "task", "seed", "engine", "dtype")
+OPTIONS = ("seed", "engine", "device", "dtype", "precision")
+TOP = ("title", "summary", "task", *OPTIONS)
 TABLES = ("data", "network", "training", "generate")
 _ABOUT = ("title", "summary", "task")
 
@@ -67,7 +68,7 @@ class Recipe:
         """The complete recipe as TOML: every option spelled out, so that it gives the same run whatever defaults become."""
         whole = self.estimator().get_params()
         document: dict[str, Any] = {"title": self.title, "summary": self.summary, "task": self.task}
-        document |= {name: whole.pop(name) for name in ("seed", "engine", "dtype")}
+        document |= {name: whole.pop(name) for name in OPTIONS}
         document["data"] = {"source": self.source, **sources.absolute(self.source_options), **_take(whole, DATA)}
         document["network"] = _take(whole, NETWORK)
         document["training"] = whole
@@ -157,7 +158,7 @@ def make_recipe(name: str, document: Mapping[str, Any], settings: Sequence[str] 
             else:
                 (parameters if key in types else source_given)[key] = value
     problems += options.generate_problems(generate)
-    for key in ("seed", "engine", "dtype"):
+    for key in OPTIONS:
         if key in document:
             if options.fits(document[key], types[key]):
                 parameters[key] = document[key]
@@ -183,8 +184,7 @@ def _expected(task: str, types: Mapping[str, str], source: Mapping[str, str] | N
     """For each table, the keys it may have and their types."""
     network = {key: types[key] for key in types if key in NETWORK}
     data = {key: types[key] for key in types if key in DATA} | dict(source or {})
-    top = {"seed", "engine", "dtype"}
-    training = {key: types[key] for key in types if key not in NETWORK | DATA | top}
+    training = {key: types[key] for key in types if key not in NETWORK | DATA | set(OPTIONS)}
     generate = options.GENERATE if task == "language" else {}
     return {"data": data, "network": network, "training": training, "generate": generate}
 

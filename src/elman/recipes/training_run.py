@@ -15,7 +15,8 @@ from typing import Any, final
 
 import numpy as np
 
-from elman.errors import DataError, ElmanError, InterruptedTraining, NonFiniteError, UsageError
+from elman.engines.processes import Processes, joined
+from elman.errors import DataError, ElmanError, InterruptedTraining, NonFiniteError, ProcessError, UsageError
 from elman.estimators import Estimator, PerSeries, Watch, load
 from elman.estimators.jobs import Told
 from elman.recipes import sources
@@ -70,8 +71,23 @@ def train(
 
     Raises what reading the data, fitting and writing raise; a folder that was made for a training which could not start is removed
     again. Ctrl-C and SIGTERM raise InterruptedTraining from the moment that there is a run to resume.
+
+    In processes that torchrun started, all train together, the first alone watches and writes, and each returns the same.
     """
+    whole = recipe.estimator()
+    with joined(whole.engine, whole.device) as processes:
+        return _train(recipe, folder, resume, observers, jobs, told, processes)
+
+
+def _train(
+    recipe: Recipe, folder: Path, resume: bool, observers: Sequence[Observer], jobs: int | None,
+    told: Callable[[str], Told] | None, processes: Processes,
+) -> dict[str, Any]:  # fmt: skip
     began = time.perf_counter()
+    if recipe.per_series and processes.count > 1:
+        raise UsageError(
+            "a model for each series is trained by `jobs` side by side; start it once, without torchrun, and give --jobs"
+        )
     if jobs is not None and not recipe.per_series:
         raise UsageError(
             "`jobs` trains models of many series side by side; ask for one a series (data.per_series = true)"
@@ -82,21 +98,23 @@ def train(
     estimator: Any = recipe.estimator()
     if recipe.per_series:
         estimator = PerSeries(forecaster=estimator, n_jobs=jobs)
-    run = Run.create(folder, recipe.text(), resume=resume)
-    watch = Watch(observers=[Recorder(run, recipe), *observers], checkpoint=run.checkpoint_path, resume=resume)
+    run = processes.lead(lambda: Run.create(folder, recipe.text(), resume=resume))
+    watching = [Recorder(run, recipe), *observers] if processes.leads else []
+    watch = Watch(observers=watching, checkpoint=run.checkpoint_path, resume=resume)
     with _resumable(run), naming(recipe.source_options.get("path")):
         try:
             # The training loop stops at what is not finite, and says so.
             with np.errstate(over="ignore", invalid="ignore"):
                 task.fit(estimator, data, watch)
-        except (InterruptedTraining, NonFiniteError):
+        except (InterruptedTraining, NonFiniteError, ProcessError):
             raise
         except ElmanError:
-            if not resume:
+            if not resume and processes.leads:
                 _remove_unstarted(run)
             raise
         assessment = task.assess(estimator, data, recipe)
-        return _finish(run, recipe, estimator, assessment, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        return processes.lead(lambda: _finish(run, recipe, estimator, assessment, seconds))
 
 
 def task_of(recipe: Recipe, told: Callable[[str], Told] | None = None) -> Task:

@@ -10,13 +10,13 @@ from typing import Any, final
 
 @final
 class Interruption:
-    """While entered, the first signal is only noted (`name` tells which); a second one acts at once.
+    """While entered, the first signal is only noted (`number` tells which, 0 for none); a second one acts at once.
 
     Only the main thread of a process can watch signals; elsewhere, and with `watch=False`, this does nothing.
     """
 
     def __init__(self, watch: bool = True) -> None:
-        self.name: str | None = None
+        self.number = 0
         self._watch = watch and threading.current_thread() is threading.main_thread()
         self._before: dict[int, Any] = {}
 
@@ -32,7 +32,7 @@ class Interruption:
         self._restore()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.name = signal.Signals(number).name
+        self.number = number
         self._restore()
 
     def _restore(self) -> None:

@@ -7,6 +7,7 @@ at any moment goes on later as if nothing had happened.
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -114,7 +115,9 @@ def evaluate(engine: Engine, batches: Batches, measures: Sequence[str] = (), pre
 
 
 def _start(engine: Engine, checkpoint: Path | None, mark: str, resume: bool) -> Progress:
-    found = load_checkpoint(checkpoint, mark) if resume and checkpoint is not None else None
+    found = None
+    if resume and checkpoint is not None:
+        found = engine.processes.lead(lambda: load_checkpoint(checkpoint, mark))
     if found is None:
         return Progress(sums=_no_sums())
     engine.load_parameters(found.parameters)
@@ -234,7 +237,8 @@ class _Run:
         """One call of the engine, and how long it took. each: pieces in an epoch, where there are several in the call."""
         began = time.perf_counter()
         steps = self.engine.train_steps(pieces, self.progress.state)
-        seconds = time.perf_counter() - began
+        # What follows from the clock must be the same in all processes of a training.
+        seconds = float(self.engine.processes.largest(np.array([time.perf_counter() - began]))[0])
         self._check_finite(steps, each)
         self.per_piece = seconds / len(pieces)
         self.progress.state, self.progress.updates = steps.state, self.engine.updates
@@ -305,20 +309,22 @@ class _Run:
     def _checkpoint_if_due(self, interruption: Interruption) -> None:
         if self.checkpoint is None:
             return
-        due = time.perf_counter() - self.saved_at >= self.training.checkpoint_seconds
-        if due or interruption.name or self.progress.finished:
+        waited = time.perf_counter() - self.saved_at
+        waited, number = self.engine.processes.largest(np.array([waited, interruption.number]))
+        due = waited >= self.training.checkpoint_seconds
+        if due or number or self.progress.finished:
             self._save()
-        if interruption.name and not self.progress.finished:
+        if number and not self.progress.finished:
             raise InterruptedTraining(
-                f"stopped by {interruption.name} in epoch {self.progress.epoch + 1} of {self.training.epochs}; "
+                f"stopped by {signal.Signals(int(number)).name} in epoch {self.progress.epoch + 1} of {self.training.epochs}; "
                 f"everything is saved in {self.checkpoint}. Go on with --resume"
             )
 
     def _save(self) -> None:
         assert self.checkpoint is not None
-        progress = self.progress
+        folder, progress = self.checkpoint, self.progress
         progress.parameters, progress.memory = self.engine.parameters(), self.engine.optimiser_state()
-        save_checkpoint(self.checkpoint, progress, self.mark)
+        self.engine.processes.lead(lambda: save_checkpoint(folder, progress, self.mark))
         self.saved_at = time.perf_counter()
 
 
