@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from elman.engines import make_engine
+    from elman.engines import from_torch, make_engine, to_torch
     from elman.errors import ElmanError
     from elman.estimators import (
         Forecaster,
@@ -31,16 +31,19 @@ __all__ = [
     "SequenceRegressor",
     "Watch",
     "__version__",
+    "from_torch",
     "load",
     "load_recipe",
     "make_engine",
+    "to_torch",
     "train",
 ]
 
 _HOMES = {
     "ElmanError": "errors", "Forecaster": "estimators", "LanguageModel": "estimators", "Network": "network",
     "PerSeries": "estimators", "SequenceClassifier": "estimators", "SequenceRegressor": "estimators",
-    "Watch": "estimators", "load": "estimators", "load_recipe": "recipes", "make_engine": "engines", "train": "recipes",
+    "Watch": "estimators", "from_torch": "engines", "load": "estimators", "load_recipe": "recipes",
+    "make_engine": "engines", "to_torch": "engines", "train": "recipes",
 }  # fmt: skip
 
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from tests.closeness import assert_all_close, assert_all_same_bits
 from tests.cli.command import elman, settings
+from tests.closeness import assert_all_close, assert_all_same_bits
 from tests.distributed.processes import ended, environment, free_port, start
 from tests.distributed.trainings import TRAININGS
 
@@ -186,7 +186,10 @@ def test_a_port_in_use(started: pytest.MonkeyPatch) -> None:
         held.bind(("127.0.0.1", 0))
         held.listen()
         started.setenv("MASTER_PORT", str(held.getsockname()[1]))
-        with pytest.raises(ProcessError, match="The port is in use: give torchrun another --master-port"), joined("torch"):
+        with (
+            pytest.raises(ProcessError, match="The port is in use: give torchrun another --master-port"),
+            joined("torch"),
+        ):
             pass
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from elman.engines.contract import (
     LOSSES,
@@ -26,12 +28,13 @@ from elman.network import Network
 
 if TYPE_CHECKING:
     from elman.engines.torch_engine import TorchEngine
+    from elman.engines.torch_module import RecurrentNetwork
 
 ENGINES = ("native", "reference", "torch")
 
 __all__ = [
     "ENGINES", "LOSSES", "OPTIMISERS", "Batch", "Engine", "Evaluation", "Gradients", "LayerTrace", "Loss", "Optimiser", "Pieces",
-    "Steps", "Stream", "Trace", "dtype_of", "make_engine",
+    "Steps", "Stream", "Trace", "dtype_of", "from_torch", "make_engine", "to_torch",
 ]  # fmt: skip
 
 
@@ -64,7 +67,9 @@ def make_engine(
     if device != "cpu":
         raise UsageError(f"`device` {device!r} needs engine='torch'; got engine={name!r}, which computes on the CPU")
     if precision != "float32":
-        raise UsageError(f"`precision` {precision!r} needs engine='torch'; got engine={name!r}, which has `dtype` alone")
+        raise UsageError(
+            f"`precision` {precision!r} needs engine='torch'; got engine={name!r}, which has `dtype` alone"
+        )
     if current().count > 1:
         raise UsageError(f"only the torch engine trains in several processes; got engine={name!r}")
     other = _reference if name == "reference" else _native
@@ -80,16 +85,35 @@ def dtype_of(name: str, dtype: str | None) -> str:
     return "float64" if (_reference if name == "reference" else _native)(name).name == "reference" else "float32"
 
 
+def to_torch(network: Network) -> RecurrentNetwork:
+    """The network as a plain PyTorch module; see `torch_module.to_torch`. Raises MissingExtraError without PyTorch."""
+    with _needing_torch("`to_torch`"):
+        from elman.engines import torch_module
+    return torch_module.to_torch(network)
+
+
+def from_torch(module: Any, head: Any = None, **options: Any) -> Network:
+    """The network with a PyTorch module's weights; see `torch_module.from_torch` for the options."""
+    with _needing_torch("`from_torch`"):
+        from elman.engines import torch_module
+    return torch_module.from_torch(module, head, **options)
+
+
 def _torch() -> type[TorchEngine]:
     """The torch engine, which alone imports PyTorch."""
-    try:
+    with _needing_torch("the torch engine", ", or use native"):
         from elman.engines.torch_engine import TorchEngine
+    return TorchEngine
+
+
+@contextlib.contextmanager
+def _needing_torch(what: str, instead: str = "") -> Iterator[None]:
+    try:
+        yield
     except ImportError as error:
         raise MissingExtraError(
-            f"the torch engine needs PyTorch, which cannot be imported here ({error}); pip install 'elman[torch]', "
-            "or use native"
+            f"{what} needs PyTorch, which cannot be imported here ({error}): pip install 'elman[torch]'{instead}"
         ) from error
-    return TorchEngine
 
 
 def _reference(name: str) -> type[Engine]:

@@ -220,7 +220,7 @@ class ReferenceEngine(Engine):
         return np.concatenate(list(final_state[0][-self.network.directions :]), axis=1)
 
     def _counted(self, inputs: Array, lengths: Array | None) -> Array:
-        return counted_positions(self.network, *inputs.shape[:2], lengths)
+        return counted_positions(self.network, inputs.shape[0], inputs.shape[1], lengths)
 
     def _gradients(self, inputs: Array, targets: Array, state: State, lengths: Array | None, train: bool) -> Gradients:
         network = self.network

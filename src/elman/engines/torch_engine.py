@@ -100,7 +100,7 @@ class TorchEngine(Engine):
         self.learning_rate = optimiser.learning_rate if optimiser else 0.0
         self.updates = 0
         with torch.device("meta"):  # no random numbers are drawn for weights that are replaced at once
-            layers = TorchLayers(network, backprop_steps=backprop_steps, bfloat16=precision == "bfloat16")
+            layers = TorchLayers(network, backprop_steps=backprop_steps, mixed=precision == "bfloat16")
         self._layers = layers.to(self._dtype).to_empty(device=self.device)
         self._parameters = self._layers.named()
         self._parallel: torch.nn.Module | None = None

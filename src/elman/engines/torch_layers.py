@@ -50,16 +50,16 @@ class SigmoidRNN(nn.Module):
         if isinstance(x, Tensor):
             sizes = [x.shape[0]] * x.shape[1]
             rows, last = self._walk(x.transpose(0, 1).flatten(0, 1), sizes, hx[0])
-            return rows.unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1), last[None]
-        data, sizes, order, back = x
-        rows, last = self._walk(data, sizes.tolist(), hx[0] if order is None else hx[0][order])
-        return PackedSequence(rows, sizes, order, back), (last if back is None else last[back])[None]
+            return rows.reshape(x.shape[1], x.shape[0], -1).transpose(0, 1), last[None]
+        data, packed, order, back = x
+        rows, last = self._walk(data, packed.tolist(), hx[0] if order is None else hx[0][order])
+        return PackedSequence(rows, packed, order, back), (last if back is None else last[back])[None]
 
     def _walk(self, data: Tensor, sizes: Sequence[int], h: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of all steps one after the other, `sizes` of them in each step."""
         projected = functional.linear(data, self.weight_ih_l0, self.bias_ih_l0)
         outputs = []
-        for step in projected.split(sizes):
+        for step in torch.split(projected, list(sizes)):
             new = torch.sigmoid(step + functional.linear(h[: len(step)], self.weight_hh_l0, self.bias_hh_l0))
             h = torch.cat((new, h[len(step) :]))
             outputs.append(new)
@@ -70,12 +70,12 @@ class SigmoidRNN(nn.Module):
 class TorchLayers(nn.Module):
     """The network's layers; `named` gives every parameter by the network's own name for it.
 
-    backprop_steps: as the engine's. bfloat16: whether the layers compute under torch.autocast.
+    backprop_steps: as the engine's. mixed: whether the layers compute in bfloat16 under torch.autocast.
     """
 
-    def __init__(self, network: Network, *, backprop_steps: int | None = None, bfloat16: bool = False) -> None:
+    def __init__(self, network: Network, *, backprop_steps: int | None = None, mixed: bool = False) -> None:
         super().__init__()
-        self.network, self.backprop_steps, self.bfloat16 = network, backprop_steps, bfloat16
+        self.network, self.backprop_steps, self.mixed = network, backprop_steps, mixed
         self.apart = backprop_steps is not None or network.nonlinearity == "sigmoid"
         between = self.apart or (network.dropout > 0 and network.num_layers > 1)
         self.firsts = range(network.num_layers) if between else range(1)
@@ -116,7 +116,7 @@ class TorchLayers(nn.Module):
         inputs: (N, T, D), or (N, T) tokens. lengths: (N,), read on the host. mask: what the outputs of layer l are
         multiplied with on their way up.
         """
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.mixed):
             outputs, last = self._through(self._read(inputs), state, lengths, mask)
         dtype = state[0].dtype
         outputs = outputs.to(dtype)
@@ -150,9 +150,7 @@ class TorchLayers(nn.Module):
         top = torch.cat(tuple(last[0][-network.directions :]), 1) if network.head == "last" else x
         return self.head(top), last
 
-    def _both_apart(
-        self, layer: int, x: Tensor, state: TorchState, lengths: Array | None
-    ) -> tuple[Tensor, TorchState]:
+    def _both_apart(self, layer: int, x: Tensor, state: TorchState, lengths: Array | None) -> tuple[Tensor, TorchState]:
         """One layer, each direction by itself."""
         sides, finals = [], []
         for side in range(self.network.directions):
@@ -166,7 +164,7 @@ class TorchLayers(nn.Module):
         self, module: nn.Module, x: Tensor, state: TorchState, lengths: Array | None, *, reverse: bool
     ) -> tuple[Tensor, TorchState]:
         """One layer in one direction, the gradient of the state cut where a window says so."""
-        windows = windows_of(*x.shape[:2], lengths, reverse, self.backprop_steps)
+        windows = windows_of(x.shape[0], x.shape[1], lengths, reverse, self.backprop_steps)
         parts = []
         for taken, steps, cut in zip(windows.taken, windows.steps, windows.cut, strict=True):
             if cut.any():

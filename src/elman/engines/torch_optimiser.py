@@ -21,7 +21,9 @@ class TorchOptimiser:
     def __init__(self, options: Optimiser, parameters: Mapping[str, nn.Parameter]) -> None:
         self.options, self._parameters = options, dict(parameters)
         self._made = _make(options, self._parameters.values())
-        self.load({f"{m}.{name}": np.zeros(p.shape) for m in memory_names(options) for name, p in parameters.items()}, 0)
+        self.load(
+            {f"{m}.{name}": np.zeros(p.shape) for m in memory_names(options) for name, p in parameters.items()}, 0
+        )
 
     def step(self, learning_rate: float) -> None:
         """One update from the parameters' gradients."""

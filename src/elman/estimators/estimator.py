@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -19,11 +19,14 @@ from elman import training
 from elman.cells import Array
 from elman.data.batches import Batches
 from elman.data.sequences import Sequences
-from elman.engines import Engine, Loss, Optimiser, Stream, dtype_of, make_engine
+from elman.engines import Engine, Loss, Optimiser, Stream, dtype_of, from_torch, make_engine, to_torch
 from elman.errors import NotFittedError, RunError, UsageError
 from elman.estimators.tags import sklearn_tags
 from elman.network import Network, load_model, save_model
 from elman.training import Observer, Training
+
+if TYPE_CHECKING:
+    from elman.engines.torch_module import RecurrentNetwork
 
 
 @dataclass(kw_only=True, eq=False)
@@ -158,6 +161,36 @@ class Estimator(ABC):
         """
         return self._make_engine(self._streaming_network()).stream(sessions)
 
+    def to_torch(self) -> RecurrentNetwork:
+        """The network as a plain PyTorch module: torch.nn's layers, the weights copied, outputs as the engines' give them.
+
+        Scalers, labels and vocabulary stay here: the module takes and gives what the network does. Raises UsageError for
+        sigmoid cells, and MissingExtraError without PyTorch.
+        """
+        return to_torch(self._fitted())
+
+    def from_torch(self, module: Any, head: Any = None, *, embedding: Any = None) -> Self:
+        """Go on with the weights of a PyTorch module: one that `to_torch` gave, or layers (see `elman.from_torch`).
+
+        The estimator must be fitted, since scalers, labels and vocabulary are its own; cell and sizes inside may be others
+        than before, what goes in and comes out may not. Returns the estimator. Raises UsageError.
+        """
+        mine = self._fitted()
+        inputs = "dense" if mine.inputs == "embedding" else mine.inputs
+        found = from_torch(module, head, embedding=embedding, inputs=inputs, head_on=mine.head)
+        outside = ("input_size", "output_size", "inputs", "head", "bidirectional")
+        problems = [
+            f"`{name}` must be {getattr(mine, name)!r} as this {type(self).__name__}'s; got {getattr(found, name)!r}"
+            for name in outside
+            if getattr(found, name) != getattr(mine, name)
+        ]
+        if problems:
+            raise UsageError("the module does not fit: " + "; ".join(problems))
+        config = found.config()
+        self.set_params(**{name: config[name] for name in self.parameter_names() if name in config})
+        self._adopt(found)
+        return self
+
     def _streaming_network(self) -> Network:
         """The network that `stream` steps: it answers at every step, in original units."""
         return replace(self._fitted(), head="every")
@@ -203,8 +236,10 @@ class Estimator(ABC):
         self, network: Network, loss: Loss | None = None, optimiser: Optimiser | None = None, **options: Any
     ) -> Engine:
         """The engine that the options name, for a network."""
-        where = {"dtype": self.dtype, "device": self.device, "precision": self.precision}
-        return make_engine(self.engine, network, loss, optimiser, **where, **options)
+        return make_engine(
+            self.engine, network, loss, optimiser, dtype=self.dtype, device=self.device, precision=self.precision,
+            **options,
+        )  # fmt: skip
 
     def _optimiser(self) -> Optimiser:
         names = ("learning_rate", "momentum", "nesterov", "weight_decay", "clip_value", "clip_norm")
@@ -226,9 +261,7 @@ class Estimator(ABC):
         data: what the batches are made from, so that a checkpoint of other data is not resumed. scored: see `train`.
         changes: to the Training that the options describe.
         """
-        engine = self._make_engine(
-            network, loss, self._optimiser(), backprop_steps=self.backprop_steps, seed=self.seed
-        )
+        engine = self._make_engine(network, loss, self._optimiser(), backprop_steps=self.backprop_steps, seed=self.seed)
         plan = Training(
             epochs=self.epochs,
             patience=self.patience,
