@@ -24,6 +24,12 @@ from elman.training.interruption import Interruption
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(params=["native", "reference"])
+def engine_name(request: pytest.FixtureRequest) -> str:
+    """Two engines: files and signals are the loop's, and a third would only add the seconds that PyTorch takes to import."""
+    return str(request.param)
+
+
 def start(folder: Path, engine_name: str, seconds: float) -> subprocess.Popen[str]:
     """A training process that has begun."""
     paths = (str(REPOSITORY / "src"), str(REPOSITORY), os.environ.get("PYTHONPATH", ""))

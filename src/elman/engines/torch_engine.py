@@ -97,6 +97,8 @@ class TorchEngine(Engine):
         self.processes = processes.current()
         self._dtype: torch.dtype = getattr(torch, dtype)
         self.device = own_device(device, self._dtype, self.processes)
+        if precision == "bfloat16" and not torch.amp.is_autocast_available(self.device.type):
+            raise UsageError(f"`precision` bfloat16 is not offered by PyTorch on {self.device}; take float32")
         self.learning_rate = optimiser.learning_rate if optimiser else 0.0
         self.updates = 0
         with torch.device("meta"):  # no random numbers are drawn for weights that are replaced at once

@@ -7,6 +7,7 @@ truncated in time, and for sigmoid cells, which torch.nn has not. Shapes: N, T, 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, final
@@ -116,7 +117,8 @@ class TorchLayers(nn.Module):
         inputs: (N, T, D), or (N, T) tokens. lengths: (N,), read on the host. mask: what the outputs of layer l are
         multiplied with on their way up.
         """
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.mixed):
+        mixed = torch.autocast(inputs.device.type, torch.bfloat16) if self.mixed else contextlib.nullcontext()
+        with mixed:
             outputs, last = self._through(self._read(inputs), state, lengths, mask)
         dtype = state[0].dtype
         outputs = outputs.to(dtype)
