@@ -4,13 +4,13 @@
 
     ElmanError                 1   anything below; catch this to catch them all
     ├── UsageError             2   an argument, an option or a recipe key is wrong (also a ValueError)
-    │   └── NotFittedError     2   a trained model was asked for before `fit`
+    │   ├── NotFittedError     2   a trained model was asked for before `fit`
+    │   └── DeviceError        2   a device is not there, or cannot do what is asked of it
     ├── MissingExtraError      3   an optional dependency is not installed (also an ImportError)
     ├── DataError              5   a file or an array cannot be used as it is (also a ValueError)
     ├── RunError               1   a run folder or a model folder cannot be read or written
     ├── NonFiniteError         1   the loss or a gradient stopped being a number during training
     ├── ProcessError           1   another process of a training is gone, or was never met
-    ├── DeviceError            1   a device has too little memory
     └── InterruptedTraining    1   Ctrl-C or SIGTERM arrived; everything was saved first
 
 A message names the argument or the file, states the rule, shows what came, and says what to do next.
@@ -35,6 +35,10 @@ class NotFittedError(UsageError):
     """A trained model was asked for before `fit` or `load`."""
 
 
+class DeviceError(UsageError):
+    """A device is not there, has no such numbers, or too little memory."""
+
+
 class MissingExtraError(ElmanError, ImportError):
     """An optional dependency is not installed; the message holds the pip command."""
 
@@ -57,10 +61,6 @@ class NonFiniteError(ElmanError):
 
 class ProcessError(ElmanError):
     """Another process of the same training is gone, or was never met."""
-
-
-class DeviceError(ElmanError):
-    """A device has too little memory for what it was asked to do."""
 
 
 class InterruptedTraining(ElmanError):

@@ -181,7 +181,20 @@ TABLE: dict[str, Bad] = {
         "broken.toml", "broken.toml is not a TOML recipe: ", "(at line 2, column 6); correct that place", code=DATA,
     ),
     "a recipe in a wrong encoding": train("latin.toml", "latin.toml is not a TOML recipe: ", "0xe9", code=DATA),
-    "an unknown engine": train("sine-online --engine warp", "`engine` must be one of auto, native, reference", "got 'warp'"),
+    "an unknown engine": train("sine-online --engine warp", "`engine` must be one of auto, native, reference, torch", "got 'warp'"),
+    "a device without its engine": train(
+        "sine-online --engine native --device cuda", "`device` 'cuda' needs engine='torch'; got engine='native'",
+    ),
+    "mixed precision without its engine": train(
+        "sine-online --set precision=bfloat16", "`precision` 'bfloat16' needs engine='torch'; got engine='auto'",
+    ),
+    "a precision that is none": train(
+        "sine-online --engine torch --set precision=half", "`precision` must be one of float32, bfloat16; got 'half'",
+    ),
+    "a device that is no text": train("sine-online --set device=1", "`device` must be a text; got 1"),
+    "another engine that is none": Bad(
+        "evaluate labels --engine warp", USAGE, ("`engine` must be one of auto, native, reference, torch; got 'warp'",)
+    ),
     "epochs below one": train("sine-online --set training.epochs=-1", "`epochs` must be at least 1; got -1"),
     "a seed below zero": train("sine-online --set seed=-1", "recipe sine-online: `seed` must be at least 0; got -1"),
     "a horizon of zero": Bad(

@@ -17,13 +17,24 @@ from tests.cli.command import elman, process, settings, start, tree
 
 from elman.recipes import builtin_names
 
-TRAINING = ("--engine", "--seed", "--out", "--set", "--resume", "--json")
+TRAINING = ("--engine", "--device", "--seed", "--out", "--set", "--resume", "--json")
 OPTIONS = {
     "recipes": ("--json",),
     "train": ("--jobs", *TRAINING),
-    "evaluate": ("--json",),
-    "predict": ("--out", "--json"),
-    "generate": ("--prompt", "--length", "--temperature", "--top-k", "--top-p", "--seed", "--stop", "--json"),
+    "evaluate": ("--engine", "--device", "--json"),
+    "predict": ("--out", "--engine", "--device", "--json"),
+    "generate": (
+        "--prompt",
+        "--length",
+        "--temperature",
+        "--top-k",
+        "--top-p",
+        "--seed",
+        "--stop",
+        "--engine",
+        "--device",
+        "--json",
+    ),
     "forecast": ("--time", "--target", "--series", "--horizon", "--per-series", "--jobs", *TRAINING),
     "classify": ("--label", "--series", *TRAINING),
     "runs": ("--json",),

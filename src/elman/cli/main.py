@@ -96,13 +96,15 @@ def evaluate(
     data: Annotated[
         str | None, typer.Argument(metavar="[DATA]", help="A file; without one, what the recipe sets aside.")
     ] = None,
+    engine: Engine = None,
+    device: Device = None,
     json: Json = False,
 ) -> None:
     """Judge a trained model on a file, or on what its recipe sets aside."""
     from elman.recipes import evaluate as judge
     from elman.recipes import open_run
 
-    opened, recipe, estimator = open_run(run)
+    opened, recipe, estimator = open_run(run, engine=engine, device=device)
     output.evaluation(str(opened.folder), recipe, data, judge(recipe, estimator, data), as_json=json)
 
 
@@ -113,13 +115,15 @@ def predict(
     out: Annotated[
         Path | None, typer.Option("--out", help="A CSV file to write; standard output without.", show_default=False)
     ] = None,
+    engine: Engine = None,
+    device: Device = None,
     json: Json = False,
 ) -> None:
     """Answer for a file: labels, values or forecasts, as CSV."""
     from elman.recipes import open_run
     from elman.recipes import predict as answer
 
-    _, recipe, estimator = open_run(run)
+    _, recipe, estimator = open_run(run, engine=engine, device=device)
     output.predictions(*answer(recipe, estimator, data), out, as_json=json)
 
 
@@ -142,6 +146,8 @@ def generate(
         typer.Option("--seed", min=0, help="Seed of the draws; new ones each time without.", show_default=False),
     ] = None,
     stop: Annotated[str | None, typer.Option("--stop", help="End after this text.", show_default=False)] = None,
+    engine: Engine = None,
+    device: Device = None,
     json: Json = False,
 ) -> None:
     """Let a trained language model write on."""
@@ -149,7 +155,7 @@ def generate(
     from elman.estimators import LanguageModel
     from elman.recipes import open_run
 
-    _, recipe, estimator = open_run(run)
+    _, recipe, estimator = open_run(run, engine=engine, device=device)
     if not isinstance(estimator, LanguageModel):
         raise UsageError(f"{run} holds a model for {recipe.task}; `generate` needs one for language")
     text = estimator.generate(prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, stop=stop)

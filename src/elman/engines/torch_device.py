@@ -8,26 +8,26 @@ from collections.abc import Iterator
 import torch
 
 from elman.engines.processes import Processes
-from elman.errors import DeviceError, UsageError
+from elman.errors import DeviceError
 
 
 def own_device(name: str, dtype: torch.dtype, processes: Processes) -> torch.device:
     """The device called `name`, after trying it; in several processes, `cuda` is each one's own GPU.
 
-    Raises UsageError for a device that PyTorch does not know, that is not there, or that cannot hold `dtype`.
+    Raises DeviceError for a device that PyTorch does not know, that is not there, or that cannot hold `dtype`.
     """
     try:
         device = torch.device(name)
     except (RuntimeError, TypeError) as error:
-        raise UsageError(f"`device` must be cpu, cuda, cuda:1 or another of PyTorch's; got {name!r}") from error
+        raise DeviceError(f"`device` must be cpu, cuda, cuda:1 or another of PyTorch's; got {name!r}") from error
     if device.type == "meta":
-        raise UsageError("`device` must be one that computes; got 'meta', which holds no numbers")
+        raise DeviceError("`device` must be one that computes; got 'meta', which holds no numbers")
     if processes.count > 1 and device.type == "cuda":
         from elman.engines.torch_processes import own_gpu
 
         device = torch.device("cuda", own_gpu())
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
+        raise DeviceError(
             f"`device` {name!r} needs a GPU that PyTorch {torch.__version__} can use, and finds none; take device='cpu', "
             "or install a PyTorch with CUDA"
         )
@@ -35,7 +35,7 @@ def own_device(name: str, dtype: torch.dtype, processes: Processes) -> torch.dev
         torch.zeros(1, dtype=dtype, device=device)
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).partition("\n")[0]
-        raise UsageError(f"`device` {name!r} cannot be used with {dtype}: {reason}; take device='cpu'") from error
+        raise DeviceError(f"`device` {name!r} cannot be used with {dtype}: {reason}; take device='cpu'") from error
     return device
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from elman.errors import RunError
 from elman.estimators.classifier import SequenceClassifier
@@ -38,12 +39,12 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 }
 
 
-def load(folder: str | Path) -> Estimator:
-    """The estimator saved in a model folder, of whatever task. Runs no code from it."""
+def load(folder: str | Path, **changes: Any) -> Estimator:
+    """The estimator saved in a model folder, of whatever task; `changes` as in `Estimator.load`. Runs no code from it."""
     if (Path(folder) / "models").is_dir():
         raise RunError(f"{folder} holds a model for each of many series; use PerSeries.load(folder)")
     name = load_model(Path(folder))[1].get("estimator")
     for kind in ESTIMATORS.values():
         if kind.__name__ == name:
-            return kind.load(folder)
+            return kind.load(folder, **changes)
     raise RunError(f"{folder}/config.json names no estimator of this version: {name!r}; train again")

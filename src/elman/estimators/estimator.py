@@ -20,7 +20,7 @@ from elman.cells import Array
 from elman.data.batches import Batches
 from elman.data.sequences import Sequences
 from elman.engines import Engine, Loss, Optimiser, Stream, dtype_of, from_torch, make_engine, to_torch
-from elman.errors import NotFittedError, RunError, UsageError
+from elman.errors import DeviceError, NotFittedError, RunError, UsageError
 from elman.estimators.tags import sklearn_tags
 from elman.network import Network, load_model, save_model
 from elman.training import Observer, Training
@@ -139,16 +139,27 @@ class Estimator(ABC):
         save_model(Path(folder), network, extra)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The estimator that `save` wrote. Opens no pickle and runs no code from the folder."""
+    def load(cls, folder: str | Path, **changes: Any) -> Self:
+        """The estimator that `save` wrote. Opens no pickle and runs no code from the folder.
+
+        changes: options to take instead of the saved ones, e.g. engine="native" for a model that was trained on a GPU
+        and is to predict where there is none; another engine than torch also leaves its device and precision behind.
+        """
         network, config = load_model(Path(folder))
+        cls().set_params(**changes)  # names what is unknown
         if config.get("estimator") != cls.__name__:
             raise RunError(f"{folder} holds a {config.get('estimator')}, not a {cls.__name__}; use elman.load(folder)")
         try:
             estimator = cls(**{name: _restored(value) for name, value in config["parameters"].items()})
+            if changes.get("engine", "torch") != "torch":
+                estimator.set_params(device="cpu", precision="float32")
+            for name, value in changes.items():
+                setattr(estimator, name, value)
             estimator._adopt(network)
             estimator._restore(config["learned"])
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            if isinstance(error, DeviceError) or (changes and isinstance(error, UsageError)):
+                raise
             raise RunError(f"{folder}/config.json cannot be read as a model: {error}; train again") from error
         return estimator
 

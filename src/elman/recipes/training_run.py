@@ -122,11 +122,15 @@ def task_of(recipe: Recipe, told: Callable[[str], Told] | None = None) -> Task:
     return PerSeriesTask(told) if recipe.per_series else TASKS[recipe.task]
 
 
-def open_run(folder: str | Path) -> tuple[Run, Recipe, Estimator | PerSeries]:
-    """A finished run: its folder, its recipe and its model, or its models."""
+def open_run(
+    folder: str | Path, *, engine: str | None = None, device: str | None = None
+) -> tuple[Run, Recipe, Estimator | PerSeries]:
+    """A finished run: its folder, its recipe and its model, or its models. engine, device: to compute with, instead of its own."""
     run = Run.open(folder)
     recipe = load_recipe(str(run.recipe_path))
-    return run, recipe, PerSeries.load(run.model_path) if recipe.per_series else load(run.model_path)
+    changes = {name: value for name, value in (("engine", engine), ("device", device)) if value is not None}
+    opened = PerSeries.load if recipe.per_series else load
+    return run, recipe, opened(run.model_path, **changes)
 
 
 def evaluate(recipe: Recipe, estimator: Estimator | PerSeries, path: str | None) -> Assessment:
