@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 from tests.cli.command import elman, settings
 from tests.closeness import assert_all_close, assert_all_same_bits
@@ -25,7 +26,7 @@ from tests.distributed.trainings import TRAININGS
 
 from elman.engines import processes, torch_processes
 from elman.engines.processes import ALONE, current, joined
-from elman.errors import ProcessError, UsageError
+from elman.errors import DeviceError, ProcessError, UsageError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 
@@ -201,6 +202,13 @@ def test_others_that_never_come(started: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("device", ["cuda:1", "meta"])
 def test_devices_that_cannot_be_shared(started: pytest.MonkeyPatch, device: str) -> None:
     with pytest.raises(UsageError, match="`device` must be cpu or cuda in several processes"), joined("torch", device):
+        pass
+
+
+def test_a_process_without_a_gpu(started: pytest.MonkeyPatch) -> None:
+    started.setattr(torch.cuda, "device_count", lambda: 2)
+    started.setenv("LOCAL_RANK", "2")
+    with pytest.raises(DeviceError, match="this machine has 2 for process 2"), joined("torch", "cuda"):
         pass
 
 

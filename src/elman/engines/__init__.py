@@ -22,7 +22,7 @@ from elman.engines.contract import (
     Stream,
     Trace,
 )
-from elman.engines.processes import current
+from elman.engines.processes import current, joined
 from elman.errors import MissingExtraError, UsageError
 from elman.network import Network
 
@@ -34,7 +34,7 @@ ENGINES = ("native", "reference", "torch")
 
 __all__ = [
     "ENGINES", "LOSSES", "OPTIMISERS", "Batch", "Engine", "Evaluation", "Gradients", "LayerTrace", "Loss", "Optimiser", "Pieces",
-    "Steps", "Stream", "Trace", "dtype_of", "from_torch", "make_engine", "to_torch",
+    "Steps", "Stream", "Trace", "dtype_of", "from_torch", "joined", "make_engine", "to_torch",
 ]  # fmt: skip
 
 

@@ -316,8 +316,13 @@ class TorchEngine(Engine):
     @contextlib.contextmanager
     def _computing(self) -> Iterator[None]:
         """float32 that is float32 (cuDNN takes TF32 unasked), and plain words where memory ends."""
-        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-        with within_memory(self.device), exact if self.device.type == "cuda" else contextlib.nullcontext():
+        cudnn = torch.backends.cudnn
+        exact: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if self.device.type == "cuda":
+            exact = cudnn.flags(
+                enabled=True, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False
+            )
+        with within_memory(self.device), exact:
             yield
 
 

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from elman.cells import Array, State
 from elman.engines.processes import Processes, started
-from elman.errors import ElmanError, ProcessError, UsageError
+from elman.errors import DeviceError, ElmanError, ProcessError, UsageError
 
 T = TypeVar("T")
 
@@ -47,6 +47,8 @@ def meet(device: str) -> Iterator[Processes]:
         raise UsageError(
             f"`device` must be cpu or cuda in several processes, each of which takes a GPU of its own; got {device!r}"
         )
+    if kind == "cuda":
+        torch.cuda.set_device(own_gpu())
     place = f"{os.environ['MASTER_ADDR']}, port {os.environ['MASTER_PORT']}"
     try:
         dist.init_process_group("gloo" if kind == "cpu" else "cpu:gloo,cuda:nccl", timeout=PATIENCE)
@@ -65,12 +67,12 @@ def meet(device: str) -> Iterator[Processes]:
 
 
 def own_gpu() -> int:
-    """The number of the GPU that is this process's own."""
+    """The number of the GPU that is this process's own. Raises DeviceError where there are fewer than processes."""
     number, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if number >= there:
-        raise UsageError(
-            f"process {number} of this machine has no GPU of its own: there are {there}; "
-            f"start at most {there} with --nproc-per-node"
+        raise DeviceError(
+            f"each process needs a GPU of its own, and this machine has {there} for process {number} (from 0); start as "
+            "many with --nproc-per-node as there are GPUs, or take device='cpu'"
         )
     return number
 
