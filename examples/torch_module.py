@@ -16,7 +16,7 @@ outputs, state = module(scaled)
 outputs, state = module(scaled, state)  # goes on from the state
 
 with torch.no_grad():
-    module.head.bias += 0.1
+    module.head.bias.add_(0.1)
 print(
     "R^2 before:",
     round(model.score(wave, wave**2), 3),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar, final
@@ -61,8 +62,13 @@ def meet(device: str) -> Iterator[Processes]:
             else "Start all of them, with the same --master-addr and --master-port"
         )
         raise ProcessError(f"process {rank} of {count} did not meet the others at {place}: {reason}. {step}") from error
-    yield TorchProcesses(rank, count)
-    # After an error the others may be gone; then there is nobody to part from.
+    try:
+        yield TorchProcesses(rank, count)
+    except ProcessError:
+        raise  # the others are gone, and there is nobody to part from
+    except BaseException:
+        dist.destroy_process_group()
+        raise
     dist.destroy_process_group()
 
 
@@ -143,7 +149,9 @@ def held_together() -> Iterator[None]:
     except RuntimeError as error:
         if isinstance(error, ElmanError):
             raise
+        # PyTorch puts a place in its source before what happened, and advice behind it.
+        reason = re.sub(r"^\[\S*\]\s*", "", str(error)).partition("\n")[0].partition(". ")[0]
         raise ProcessError(
-            f"another process of this training is gone or does not answer ({str(error).partition(chr(10))[0]}); "
-            "the last checkpoint is kept. Start all processes again with --resume"
+            f"another process of this training is gone or does not answer ({reason}); what was saved last is kept. "
+            "Start all processes again with --resume"
         ) from error
