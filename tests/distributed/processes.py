@@ -19,7 +19,9 @@ def free_port() -> int:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's own, with one thread a process so that numbers do not depend on the machine's."""
+    """This process's own, with one thread a process so that numbers do not depend on the machine's, and no network needed."""
+    if sys.platform == "linux":
+        more.setdefault("GLOO_SOCKET_IFNAME", "lo")
     paths = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
     return {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **more}
 

@@ -254,7 +254,8 @@ def main() -> None:
         output.failed(error, as_json="--json" in sys.argv)
         sys.exit(error.exit_code)
     except SystemExit as end:
-        if end.code == UsageError.exit_code and "--json" in sys.argv:  # the parser has said what on standard error
+        if end.code == UsageError.exit_code and "--json" in sys.argv and output.leads():
+            # The parser has said what on standard error.
             output.error_document(UsageError("wrong usage; see standard error"))
         if end.code != INTERRUPTED:
             raise

@@ -22,7 +22,7 @@ def note(text: str) -> None:
 
 def leads() -> bool:
     """Whether this process is the one that prints: where torchrun started several, the first."""
-    return os.environ.get("RANK", "0") == "0"
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
 
 
 def failed(error: ElmanError, *, as_json: bool) -> None:
