@@ -67,9 +67,9 @@ class _Share:
 class TorchEngine(Engine):
     """The contract in PyTorch. See `Engine` for what the arguments mean; dtype None means float32.
 
-    device: where PyTorch computes, e.g. `cpu`, `cuda`, `cuda:1`. precision: `float32` computes in `dtype`; `bfloat16` runs the
-    layers under torch.autocast, parameters, losses and optimiser staying in float32. Trace and final states of sequences are
-    NumPy arrays as everywhere; the trace's gates are always computed in `dtype`.
+    device: where PyTorch computes, e.g. `cpu`, `cuda`, `cuda:1`; arrays come and go as NumPy's all the same. precision:
+    `float32` computes in `dtype`; `bfloat16` runs the layers under torch.autocast, parameters, losses and optimiser staying in
+    float32, and the gates of a trace too.
     """
 
     name = "torch"
