@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -31,7 +30,6 @@ from elman.engines.contract import (
     Trace,
 )
 from elman.engines.forward_stream import ForwardStream
-from elman.engines.losses import counted_positions, loss_weight
 from elman.engines.optimisers import memory_names
 from elman.engines.reference import ReferenceEngine
 from elman.engines.torch_device import own_device, within_memory
@@ -39,28 +37,11 @@ from elman.engines.torch_dropout import dropout_mask
 from elman.engines.torch_layers import TorchLayers, TorchState
 from elman.engines.torch_losses import loss_total
 from elman.engines.torch_optimiser import TorchOptimiser, clip
+from elman.engines.torch_shares import Share, Shares, array_of, arrays_of
 from elman.errors import UsageError
 from elman.network import Network, check_parameters
 
 PRECISIONS = ("float32", "bfloat16")
-
-
-@dataclass(frozen=True)
-class _Share:
-    """This process's rows of a batch, on the device, and what the whole batch counts.
-
-    first: number of the first row. counted: (N, T) or (N,). lengths: on the host. weight, scored: of the whole batch.
-    scale: what the summed loss is multiplied with.
-    """
-
-    first: int
-    inputs: Tensor
-    targets: Tensor
-    counted: Tensor
-    lengths: Array | None
-    weight: float
-    scored: int
-    scale: float
 
 
 @final
@@ -99,6 +80,7 @@ class TorchEngine(Engine):
         self.device = own_device(device, self._dtype, self.processes)
         if precision == "bfloat16" and not torch.amp.is_autocast_available(self.device.type):
             raise UsageError(f"`precision` bfloat16 is not offered by PyTorch on {self.device}; take float32")
+        self._shares = Shares(network, loss, self._dtype, self.device, self.processes)
         self.learning_rate = optimiser.learning_rate if optimiser else 0.0
         self.updates = 0
         with torch.device("meta"):  # no random numbers are drawn for weights that are replaced at once
@@ -114,15 +96,15 @@ class TorchEngine(Engine):
         lengths = checks.check_lengths(lengths, *inputs.shape[:2])
         first = checks.check_state(self.network, state, len(inputs), self.dtype)
         with self._computing(), torch.no_grad():
-            outputs, last = self._layers(self._inputs(inputs), self._on_device(first), lengths, _no_mask)
-            return _array(outputs), _arrays(last)
+            outputs, last = self._layers(self._shares.inputs(inputs), self._shares.on_device(first), lengths, _no_mask)
+            return array_of(outputs), arrays_of(last)
 
     def evaluate(self, batch: Batch, state: State | None = None) -> Evaluation:
         share, first = self._checked(batch, state)
         with self._computing(), torch.no_grad():
             outputs, last = self._layers(share.inputs, first, share.lengths, _no_mask)
             total, correct = self._figures(share, *loss_total(self._loss(), outputs, share.targets, share.counted))
-            whole = self._whole(last, len(batch.inputs))
+            whole = self._shares.whole_state(last, len(batch.inputs))
         return Evaluation(total * share.scale, share.weight, correct, share.scored, whole)
 
     def gradients(self, batch: Batch, state: State | None = None, *, train: bool = True) -> Gradients:
@@ -141,11 +123,11 @@ class TorchEngine(Engine):
             weight=share.weight,
             correct=int(correct),
             scored=share.scored,
-            outputs=_array(outputs),
-            parameters={name: _array(d) for name, d in zip(self._parameters, d_parameters, strict=True)},
-            inputs=_array(d_inputs[0]) if dense else None,
-            initial_state=_arrays(d_state),
-            state=_arrays(last),
+            outputs=array_of(outputs),
+            parameters={name: array_of(d) for name, d in zip(self._parameters, d_parameters, strict=True)},
+            inputs=array_of(d_inputs[0]) if dense else None,
+            initial_state=arrays_of(d_state),
+            state=arrays_of(last),
         )
 
     def train_step(self, batch: Batch, state: State | None = None) -> Steps:
@@ -161,10 +143,10 @@ class TorchEngine(Engine):
         count = pieces.inputs.shape[1]
         rows: list[tuple[float, float, float, int, int]] = []
         with self._computing():
-            given, carried = self._first_state(state, count), None
+            given, carried = self._shares.first_state(state, count), None
             for index, fresh in enumerate(pieces.fresh):
-                share = self._share(pieces[index])
-                first = self._first_state(None, count) if fresh else carried or given
+                share = self._shares.of(pieces[index])
+                first = self._shares.first_state(None, count) if fresh else carried or given
                 figures, carried = self._backward(share, first)
                 norm = clip(self._optimiser.options, self._parameters.values())
                 rows.append((figures[0] * share.scale, share.weight, norm, figures[1], share.scored))
@@ -173,7 +155,7 @@ class TorchEngine(Engine):
                 self._optimiser.step(self.learning_rate)
                 self.updates += 1
             assert carried is not None
-            last = self._whole(carried, count)
+            last = self._shares.whole_state(carried, count)
         losses, weights, norms, correct, scored = (np.array(column) for column in zip(*rows, strict=True))
         return Steps(losses, weights, norms, correct, scored, last)
 
@@ -192,7 +174,7 @@ class TorchEngine(Engine):
         return ForwardStream(self, sessions)
 
     def parameters(self) -> dict[str, Array]:
-        return {name: _array(p) for name, p in self._parameters.items()}
+        return {name: array_of(p) for name, p in self._parameters.items()}
 
     def load_parameters(self, parameters: Mapping[str, Array]) -> None:
         checked = check_parameters(self.network, parameters)
@@ -212,7 +194,7 @@ class TorchEngine(Engine):
             self._optimiser.load(state, updates)
         self.updates = updates
 
-    def _backward(self, share: _Share, first: TorchState) -> tuple[tuple[float, int], TorchState]:
+    def _backward(self, share: Share, first: TorchState) -> tuple[tuple[float, int], TorchState]:
         """Gradients of the whole batch into the parameters; its summed loss and right classes, and this share's last state."""
         assert self._optimiser is not None
         self._optimiser.forget_gradients()
@@ -227,13 +209,13 @@ class TorchEngine(Engine):
             objective.backward()  # type: ignore[no-untyped-call]
         return self._figures(share, total, correct), tuple(s.detach() for s in last)
 
-    def _figures(self, share: _Share, total: Tensor, correct: Tensor) -> tuple[float, int]:
+    def _figures(self, share: Share, total: Tensor, correct: Tensor) -> tuple[float, int]:
         """The summed loss and the number of right classes of the whole batch."""
         mine = torch.stack((total.detach(), correct.to(total.dtype)))
         loss, right = self.processes.total(mine.cpu().double().numpy()).tolist()
         return loss, int(right)
 
-    def _checked(self, batch: Batch, state: State | None, *, whole: bool = False) -> tuple[_Share, TorchState]:
+    def _checked(self, batch: Batch, state: State | None, *, whole: bool = False) -> tuple[Share, TorchState]:
         """A batch and its first state, checked, on the device; this process's rows of them, or all."""
         inputs = checks.check_inputs(self.network, batch.inputs)
         lengths = checks.check_lengths(batch.lengths, *inputs.shape[:2])
@@ -241,51 +223,10 @@ class TorchEngine(Engine):
         targets = checks.check_targets(self.network, self.loss, batch.targets, *inputs.shape[:2])
         checked = Batch(inputs, targets, lengths)
         if whole:
-            return self._share(checked, slice(0, len(inputs))), self._on_device(first)
-        return self._share(checked), self._first_state(first, len(inputs))
+            return self._shares.of(checked, slice(0, len(inputs))), self._shares.on_device(first)
+        return self._shares.of(checked), self._shares.first_state(first, len(inputs))
 
-    def _share(self, batch: Batch, rows: slice | None = None) -> _Share:
-        """The given rows of a batch, by default this process's own.
-
-        A process without any takes the first row, which then does not count: its gradients are zero, and it keeps step.
-        """
-        loss = self._loss()
-        count, steps = batch.inputs.shape[:2]
-        counted = counted_positions(self.network, count, steps, batch.lengths)
-        weight = loss_weight(loss, batch.targets, counted)
-        scored = counted & (batch.targets != loss.ignore_index) if loss.kind == "cross_entropy" else counted
-        divisor = weight if loss.reduction == "mean" else 1.0
-        own = rows or self.processes.rows(count)
-        there = _at_least_one(own)
-        classes = loss.kind == "cross_entropy"
-        return _Share(
-            first=own.start,
-            inputs=self._inputs(batch.inputs[there]),
-            targets=self._tensor(batch.targets[there], np.int64 if classes else self.dtype),
-            counted=self._tensor(counted[there] & (own.stop > own.start), bool),
-            lengths=None if batch.lengths is None else batch.lengths[there],
-            weight=weight,
-            scored=int(scored.sum()),
-            scale=1.0 / divisor if divisor else 0.0,
-        )
-
-    def _first_state(self, state: State | None, count: int) -> TorchState:
-        """This process's rows of a state, on the device; zeros for None."""
-        there = _at_least_one(self.processes.rows(count))
-        if state is not None:
-            return self._on_device(tuple(s[:, there] for s in state))
-        layers, hidden = self.network.state_shape
-        shape = (layers, there.stop - there.start, hidden)
-        return tuple(
-            torch.zeros(shape, dtype=self._dtype, device=self.device) for _ in self.network.recurrence.state_names
-        )
-
-    def _whole(self, last: TorchState, count: int) -> State:
-        """The state of all rows from this process's own, and the others'."""
-        own = self.processes.rows(count)
-        return self.processes.whole_state(_arrays(s[:, : own.stop - own.start] for s in last), count)
-
-    def _masks(self, share: _Share) -> Any:
+    def _masks(self, share: Share) -> Any:
         """The dropout masks of this update, by layer; those of the rows that these are in the whole batch."""
 
         def mask(layer: int) -> Tensor | None:
@@ -304,15 +245,6 @@ class TorchEngine(Engine):
         assert self.loss is not None
         return self.loss
 
-    def _inputs(self, inputs: Array) -> Tensor:
-        return self._tensor(inputs, np.int64 if self.network.tokens else self.dtype)
-
-    def _tensor(self, array: Array, dtype: Any) -> Tensor:
-        return torch.from_numpy(np.array(array, dtype=dtype, order="C")).to(self.device)
-
-    def _on_device(self, state: State) -> TorchState:
-        return tuple(self._tensor(s, self.dtype) for s in state)
-
     @contextlib.contextmanager
     def _computing(self) -> Iterator[None]:
         """float32 that is float32 (cuDNN takes TF32 unasked), and plain words where memory ends."""
@@ -328,17 +260,3 @@ class TorchEngine(Engine):
 
 def _no_mask(layer: int) -> None:
     return None
-
-
-def _at_least_one(rows: slice) -> slice:
-    return rows if rows.stop > rows.start else slice(0, 1)
-
-
-def _array(tensor: Tensor) -> Array:
-    """A copy on the host."""
-    found: Array = tensor.detach().cpu().numpy().copy()
-    return found
-
-
-def _arrays(tensors: Any) -> State:
-    return tuple(_array(t) for t in tensors)
