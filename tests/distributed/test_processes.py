@@ -160,6 +160,13 @@ def test_only_torch_trains_in_several(started: pytest.MonkeyPatch, tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
+def test_models_of_many_series_need_no_torchrun(started: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    command = ["forecast", "no.csv", "--target", "y", "--horizon", "2", "--per-series", "--engine", "torch"]
+    outcome = elman(*command, "--out", tmp_path / "run")
+    assert outcome.code == 2
+    assert "start it once, without torchrun, and give --jobs" in outcome.err
+
+
 @pytest.mark.parametrize("missing", ["MASTER_ADDR", "MASTER_PORT", "RANK"])
 def test_an_environment_that_lacks_something(started: pytest.MonkeyPatch, missing: str, tmp_path: Path) -> None:
     started.delenv(missing)

@@ -172,8 +172,8 @@ class PerSeries:
             (new / "config.json").write_text(text + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The models that `save` wrote. Opens no pickle and runs no code from the folder."""
+    def load(cls, folder: str | Path, **changes: Any) -> Self:
+        """The models that `save` wrote; `changes` as in `Estimator.load`. Opens no pickle and runs no code from the folder."""
         path = Path(folder) / "config.json"
         try:
             config = json.loads(path.read_text(encoding="utf-8"))
@@ -184,7 +184,9 @@ class PerSeries:
             raise RunError(f"{folder} holds a {kind}, not a {cls.__name__}; use elman.load(folder)")
         if config.get("format") != FORMAT or not _is_list_of_texts(names) or not isinstance(errors, dict):
             raise RunError(f"{path} is damaged, or of another version of Elman; train again")
-        models = {name: Forecaster.load(Path(folder) / "models" / _numbered(n)) for n, name in enumerate(names)}
+        models = {
+            name: Forecaster.load(Path(folder) / "models" / _numbered(n), **changes) for n, name in enumerate(names)
+        }
         loaded = cls(forecaster=next(iter(models.values())).clone())
         loaded.models_ = models
         loaded.errors_ = {str(name): DataError(str(error)) for name, error in errors.items()}

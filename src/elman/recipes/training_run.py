@@ -15,7 +15,7 @@ from typing import Any, final
 
 import numpy as np
 
-from elman.engines.processes import Processes, joined
+from elman.engines.processes import Processes, joined, started
 from elman.errors import DataError, ElmanError, InterruptedTraining, NonFiniteError, ProcessError, UsageError
 from elman.estimators import Estimator, PerSeries, Watch, load
 from elman.estimators.jobs import Told
@@ -74,6 +74,10 @@ def train(
 
     In processes that torchrun started, all train together, the first alone watches and writes, and each returns the same.
     """
+    if recipe.per_series and started()[1] > 1:
+        raise UsageError(
+            "a model for each series is trained by `jobs` side by side; start it once, without torchrun, and give --jobs"
+        )
     whole = recipe.estimator()
     with joined(whole.engine, whole.device) as processes:
         return _train(recipe, folder, resume, observers, jobs, told, processes)
@@ -84,10 +88,6 @@ def _train(
     told: Callable[[str], Told] | None, processes: Processes,
 ) -> dict[str, Any]:  # fmt: skip
     began = time.perf_counter()
-    if recipe.per_series and processes.count > 1:
-        raise UsageError(
-            "a model for each series is trained by `jobs` side by side; start it once, without torchrun, and give --jobs"
-        )
     if jobs is not None and not recipe.per_series:
         raise UsageError(
             "`jobs` trains models of many series side by side; ask for one a series (data.per_series = true)"
