@@ -96,7 +96,7 @@ def section(name: str, figure: str, expected: str, mine: Sequence[dict[str, Any]
         cells += [text(next(iter(r["baselines"].values()))[key]) for _ in rivals if name.startswith(LONG)]
         yield "| " + " | ".join(cells) + " |"
     values = [r["last"][figure] for r in mine]
-    yield f"\nMedian of {figure} over {len(mine)} seeds: **{text(statistics.median(values))}**."
+    yield f"\nMedian of {figure} over {len(mine)} seed{'s' * (len(mine) > 1)}: **{text(statistics.median(values))}**."
     if mine[0]["sample"]:
         yield (
             "\nSample (seed "
