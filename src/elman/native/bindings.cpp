@@ -12,7 +12,9 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "arrays.h"
 #include "engine.h"
@@ -334,9 +336,123 @@ class PythonLayers {
   Layers<T> layers_;
 };
 
+// The address that a Python integer holds; null for 0.
+template <class T>
+T* pointer(uintptr_t address) {
+  return reinterpret_cast<T*>(address);
+}
+
+// Layers on the caller's memory, given by address and by distances in numbers: what elman.nn has checked before.
+template <class T>
+class PythonLayerCalls {
+ public:
+  PythonLayerCalls(int cell, int64_t input_size, int64_t hidden_size, int64_t num_layers, bool bidirectional, bool bias)
+      : shape_(make_shape(cell, input_size, hidden_size, 0, num_layers, bidirectional, bias, false, 0, 0, false, 0.0)) {
+  }
+
+  int64_t kept_size(int64_t steps, int64_t count, bool masks) const {
+    return Borrowed<T>(shape_)->kept_size(steps, count, masks);
+  }
+
+  // weights: W_ih, W_hh and with biases b_ih, b_hh of each row. x: rows of D numbers, `x_step` apart from step to step
+  // and `x_sequence` from sequence to sequence; or packed, with the number of sequences that have each step in `sizes`.
+  // Only the addresses of h, c, masks, last_h, last_c and kept may be 0. Without kept there is no backward pass.
+  void forward(const nb::list& weights, uintptr_t x, int64_t x_step, int64_t x_sequence, int64_t steps, int64_t count,
+               uintptr_t sizes, uintptr_t h, uintptr_t c, uintptr_t masks, uintptr_t outputs, int64_t outputs_step,
+               int64_t outputs_sequence, uintptr_t last_h, uintptr_t last_c, uintptr_t kept, int threads) {
+    const std::vector<LayerSource<T>> from = sources(weights);
+    PassInput<T> input = pass({pointer<const T>(x), x_step, x_sequence}, steps, count, masks, kept);
+    input.state = {pointer<const T>(h), pointer<const T>(c)};
+    const Unlocked unlocked(steps * count * flops() > unlock_from);
+    Borrowed<T> layers(shape_);
+    layers->forward(from.data(), input, {pointer<const int64_t>(sizes)},
+                    {pointer<T>(outputs), outputs_step, outputs_sequence}, {pointer<T>(last_h), pointer<T>(last_c)},
+                    threads);
+  }
+
+  // With what the forward pass was given and has kept; `kept` is only read. An address of 0 is a gradient that is zero,
+  // or not wanted.
+  void backward(const nb::list& weights, uintptr_t x, int64_t x_step, int64_t x_sequence, int64_t steps, int64_t count,
+                uintptr_t sizes, uintptr_t masks, uintptr_t kept, uintptr_t d_outputs, int64_t d_outputs_step,
+                int64_t d_outputs_sequence, uintptr_t d_last_h, uintptr_t d_last_c, const nb::list& d_weights,
+                uintptr_t d_x, int64_t d_x_step, int64_t d_x_sequence, uintptr_t d_h, uintptr_t d_c, int threads) {
+    const std::vector<LayerSource<T>> from = sources(weights);
+    const std::vector<uintptr_t> to = addresses(d_weights);
+    std::vector<RowGradients<T>> rows(from.size());
+    const std::size_t each = shape_.bias ? 4 : 2;
+    if (to.size() != each * rows.size()) throw nb::value_error("`d_weights` must have an address for each weight");
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const uintptr_t* at = to.data() + row * each;
+      rows[row] = {pointer<T>(at[0]), pointer<T>(at[1]), pointer<T>(shape_.bias ? at[2] : 0),
+                   pointer<T>(shape_.bias ? at[3] : 0)};
+    }
+    const PassInput<T> input = pass({pointer<const T>(x), x_step, x_sequence}, steps, count, masks, kept);
+    PassGradients<T> into;
+    into.rows = rows.data();
+    into.inputs = {pointer<T>(d_x), d_x_step, d_x_sequence};
+    into.state = {pointer<T>(d_h), pointer<T>(d_c)};
+    const Unlocked unlocked(2 * steps * count * flops() > unlock_from);
+    Borrowed<T> layers(shape_);
+    layers->backward(from.data(), input, {pointer<const int64_t>(sizes)},
+                     {pointer<const T>(d_outputs), d_outputs_step, d_outputs_sequence},
+                     {pointer<const T>(d_last_h), pointer<const T>(d_last_c)}, into, threads);
+  }
+
+ private:
+  // Others may use the interpreter while this is there; not worth its while for a few microseconds.
+  class Unlocked {
+   public:
+    explicit Unlocked(bool release) {
+      if (release) release_.emplace();
+    }
+
+   private:
+    std::optional<nb::gil_scoped_release> release_;
+  };
+  static constexpr int64_t unlock_from = 200000;
+
+  int64_t flops() const {
+    return 2 * shape_.rows() * shape_.gates() * shape_.hidden_size * (shape_.hidden_size + shape_.layer_input(0));
+  }
+
+  static std::vector<uintptr_t> addresses(const nb::list& list) {
+    std::vector<uintptr_t> found;
+    found.reserve(nb::len(list));
+    for (const nb::handle item : list) found.push_back(nb::cast<uintptr_t>(item));
+    return found;
+  }
+
+  std::vector<LayerSource<T>> sources(const nb::list& weights) const {
+    const std::vector<uintptr_t> from = addresses(weights);
+    const std::size_t each = shape_.bias ? 4 : 2, rows = static_cast<std::size_t>(shape_.rows());
+    if (from.size() != each * rows) throw nb::value_error("`weights` must have an address for each parameter");
+    std::vector<LayerSource<T>> found(rows);
+    for (std::size_t row = 0; row < rows; ++row) {
+      const uintptr_t* at = from.data() + row * each;
+      found[row] = {pointer<const T>(at[0]), pointer<const T>(at[1]), pointer<const T>(shape_.bias ? at[2] : 0),
+                    pointer<const T>(shape_.bias ? at[3] : 0),
+                    shape_.layer_input(static_cast<int64_t>(row) / shape_.directions)};
+    }
+    return found;
+  }
+
+  static PassInput<T> pass(Rows<const T> x, int64_t steps, int64_t count, uintptr_t masks, uintptr_t kept) {
+    PassInput<T> input;
+    input.dense = x;
+    input.steps = steps;
+    input.count = count;
+    input.masks = pointer<const T>(masks);
+    input.kept = pointer<T>(kept);
+    input.keep = kept != 0;
+    return input;
+  }
+
+  const Shape shape_;
+};
+
 template <class T>
 void bind(nb::module_& m, const char* engine_name, const char* stepper_name, const char* layers_name,
-          const char* activate_name) {
+          const char* calls_name, const char* activate_name) {
   using E = Engine<T>;
   nb::class_<E>(m, engine_name)
       .def(
@@ -466,6 +582,13 @@ void bind(nb::module_& m, const char* engine_name, const char* stepper_name, con
       .def("backward", &L::backward, "d_outputs"_a, "d_last_h"_a.none(), "d_last_c"_a.none(), "d_block"_a,
            "d_x"_a.none(), "d_h"_a.none(), "d_c"_a.none());
 
+  using C = PythonLayerCalls<T>;
+  nb::class_<C>(m, calls_name)
+      .def(nb::init<int, int64_t, int64_t, int64_t, bool, bool>())
+      .def("kept_size", &C::kept_size, "How many numbers a pass keeps for its backward pass.")
+      .def("forward", &C::forward)
+      .def("backward", &C::backward);
+
   m.def(
       activate_name,
       [](int cell, nb::handle x, nb::handle out) {
@@ -483,8 +606,8 @@ NB_MODULE(_core, m) {
   using namespace elman;
   load_numpy();
   m.doc() = "Recurrent networks in C++: the kernels behind elman.engines.native.";
-  bind<float>(m, "Engine32", "Stepper32", "Layers32", "activate32");
-  bind<double>(m, "Engine64", "Stepper64", "Layers64", "activate64");
+  bind<float>(m, "Engine32", "Stepper32", "Layers32", "LayerCalls32", "activate32");
+  bind<double>(m, "Engine64", "Stepper64", "Layers64", "LayerCalls64", "activate64");
   m.def("threads", &threads, "How many threads a call may use.");
   m.def("set_threads", &set_threads, "count"_a, "Let calls use up to `count` threads.");
   m.def("isa", &current_isa, "The instruction set in use.");

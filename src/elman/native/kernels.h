@@ -105,7 +105,8 @@ struct BackwardArgs {
   bool reverse;
   int64_t steps, hidden, padded;
   int64_t step0, step1;
-  Rows<T> gates;            // in: what the forward pass kept; out: gradients of the gates
+  Rows<const T> gates;      // what the forward pass kept; an elman cell needs none
+  Rows<T> d_gates;          // out: the gradients of the gates; may be the same memory as gates
   Rows<const T> h, c;       // as in ForwardArgs
   Panels<T> weights;        // W_hh as (G * H, H)
   Rows<const T> d_outputs;  // null data for zero

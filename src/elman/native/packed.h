@@ -36,6 +36,7 @@ class PackedMatrix {
   }
   const Panels<T>& panels() const { return panels_; }
   T* data() { return memory_.data(); }
+  int64_t bytes() const { return memory_.bytes(); }
 
  private:
   Buffer<T> memory_;

@@ -270,8 +270,10 @@ int threads() {
 
 void set_threads(int count) { wanted.store(std::max(1, count)); }
 
-Team::Team() : size_(1) {
-  const int count = threads();
+Team::Team() : Team(threads()) {}
+
+Team::Team(int most) : size_(1) {
+  const int count = std::min(most, threads());
   if (count > 1 && the_pool().lease.try_lock()) {
     leased_ = true;
     pool->resize(count - 1);

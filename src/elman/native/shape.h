@@ -26,6 +26,7 @@ struct Shape {
   }
   bool tokens() const { return inputs != Inputs::dense; }
   bool has_cell_state() const { return cell == Cell::lstm; }
+  bool operator==(const Shape&) const = default;
 };
 
 // Offsets into the block of parameters (and of gradients, and of each optimiser memory), in the order of

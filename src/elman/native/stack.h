@@ -3,6 +3,8 @@
 // Memory kept between a forward pass and its backward pass, in numbers, with S slots (kernels.h), R directions:
 //   T * N * L * R * (S + 1) * Hp + T * N * D (dense inputs), LSTM: T * N * L * R * Hp more for c,
 //   dropout: T * N * (L - 1) * R * 2 Hp more. Without `keep`: T * N * R * 2 Hp and some chunks.
+// It lies in buffers of the stack's own, or in memory of the caller's (`PassInput::kept`). The latter holds no inputs,
+// no gates of elman cells and is only read by the backward pass, which may run again or somewhere else.
 #pragma once
 
 #include <memory>
@@ -23,10 +25,12 @@ struct State {
   T* c = nullptr;
 };
 
-// What a pass is given. dense: rows of D numbers, in whichever order; tokens: (N, T); lengths (N) or null.
+// What a pass is given. dense: rows of D numbers, in whichever order; tokens: (N, T); lengths (N) or null; starts (T)
+// where dense rows are packed: then those of step t begin with row starts[t], N falling and sequences sorted by length.
 template <class T>
 struct PassInput {
   Rows<const T> dense;
+  const int64_t* starts = nullptr;
   const int64_t* tokens = nullptr;
   int64_t count = 0, steps = 0;
   const int64_t* lengths = nullptr;
@@ -34,6 +38,16 @@ struct PassInput {
   bool keep = false;
   bool drop = false;  // dropout between layers
   uint64_t seed = 0, update = 0;
+  const T* masks = nullptr;  // dropout whose masks are given: for each layer but the last, rows of R * H like the inputs'
+  T* kept = nullptr;         // `kept_size` numbers for what a pass keeps, or null
+};
+
+// Where the gradients of one row's parameters go. Null where one is not wanted.
+template <class T>
+struct RowGradients {
+  T *ih = nullptr, *hh = nullptr, *bias_ih = nullptr, *bias_hh = nullptr;
+
+  bool any() const { return ih || hh || bias_ih || bias_hh; }
 };
 
 // Where the gradients go. Null where one is not wanted.
@@ -42,6 +56,7 @@ struct PassGradients {
   T* parameters = nullptr;  // the whole block; only the layers' part is written
   Rows<T> inputs;           // rows of D numbers, in whichever order
   State<T> state;           // of the initial state
+  const RowGradients<T>* rows = nullptr;  // instead of the block: one by one
 };
 
 template <class T>
@@ -54,6 +69,15 @@ class Stack {
   // parameters: the whole block; version: changes whenever it does. `input` must live until the backward pass.
   void forward(const T* parameters, uint64_t version, const PassInput<T>& input, Team& team);
 
+  // The same with the parameters one by one: a source for each row.
+  void forward(const LayerSource<T>* sources, uint64_t version, const PassInput<T>& input, Team& team);
+
+  // Before a backward pass on memory of the caller's: as it was after the forward pass with this input.
+  void resume(const LayerSource<T>* sources, uint64_t version, const PassInput<T>& input, Team& team);
+
+  // Numbers for `PassInput::kept`.
+  int64_t kept_size(int64_t steps, int64_t count, bool masks) const;
+
   // Outputs of the top layer, valid until the next pass: rows of R pieces of Hp.
   Rows<const T> top() const { return top_; }
 
@@ -65,10 +89,14 @@ class Stack {
   void backward(const PassGradients<T>& into, Rows<const T> d_outputs, State<const T> d_last, int64_t backprop_steps,
                 Team& team);
 
+  // Those of the pass; null where all sequences have all steps.
+  const int64_t* lengths() const { return input_.lengths; }
+
   // Room for the gradient of top().
   T* d_top() { return d_above_.reserve(input_.steps * input_.count * wide()); }
 
-  // For inspection after a pass with keep: the gate slot of a row, time-major (T, N), and its states after each step.
+  // For inspection after a pass with keep in buffers of our own: the gate slot of a row, time-major (T, N), and its
+  // states after each step.
   Rows<const T> gate(int64_t row, int slot) const;
   Rows<const T> states(int64_t row, bool cell) const;
 
@@ -93,7 +121,17 @@ class Stack {
   }
 
   int64_t wide() const { return shape_.directions * padded(); }
-  LayerSource<T> source(const T* parameters, int64_t row) const;
+  LayerSource<T> source(int64_t row) const { return sources_[static_cast<std::size_t>(row)]; }
+  RowGradients<T> gradients(const PassGradients<T>& into, int64_t row) const;
+  bool dropping() const { return input_.masks || (input_.drop && shape_.dropout > 0); }
+  // Whether the backward pass needs more of a step than the states before and after it.
+  bool keeps_gates() const { return input_.keep && (!input_.kept || slots_of(shape_.cell) > 1); }
+  // Whether the inputs are copied: for the backward pass, or because products need rows at even distances.
+  bool keeps_inputs() const { return (input_.keep && !input_.kept) || input_.starts; }
+  int64_t chunk() const;  // steps whose inputs are projected at a time
+  void begin(uint64_t version, const PassInput<T>& input, Team& team);
+  void place();
+  void pass(Team& team);
   Plan plan(int64_t steps, int64_t count) const;
   void load_inputs(Team& team);
   void drop_outputs(int64_t layer, Team& team);
@@ -116,11 +154,21 @@ class Stack {
   Rows<const T> top_;
   int used_threads_ = 1;
 
-  std::vector<LayerWeights<T>> weights_;    // by row
-  std::vector<Buffer<T>> gates_;            // by row: (T, N, S * Hp)
-  std::vector<Buffer<T>> h_, c_;            // by layer: (T + 2, N, R * Hp)
-  std::vector<Buffer<T>> masks_, dropped_;  // by layer: (T, N, R * Hp)
+  // What a pass keeps, wherever it lies.
+  struct Place {
+    std::vector<T*> gates;           // by row: (T, N, S * Hp)
+    std::vector<T*> h, c;            // by layer: (T + 2, N, R * Hp)
+    std::vector<T*> masks, dropped;  // by layer: (T, N, R * Hp)
+  };
+
+  std::vector<LayerSource<T>> sources_;    // by row
+  std::vector<LayerWeights<T>> weights_;   // by row
+  Place at_;
+  std::vector<Buffer<T>> gates_, h_, c_, masks_, dropped_;
+  bool inputs_loaded_ = false;              // into x_
   Buffer<T> x_;                             // (T, N, D padded)
+  Buffer<T> d_gates_;                       // (T, N, S * Hp), where the kept gates must stay
+  const T* d_gates_at_ = nullptr;           // gradients of the gates of the row just worked on
   Buffer<T> last_h_, last_c_;
   Buffer<T> dh_, dc_;            // (N, Hp)
   Buffer<T> d_above_, d_below_;  // (T, N, R * Hp)

@@ -1,7 +1,8 @@
 // Backpropagation through time. See stack.h.
 //
-// The loop over time forms only the gradients of the gates, in place of the gates, and of the state. The gradients of
-// the weights and of the inputs are single products over all T * N rows after it (as in LMNT's Haste).
+// The loop over time forms only the gradients of the gates, in place of the gates where those are ours to lose, and of
+// the state. The gradients of the weights and of the inputs are single products over all T * N rows after it (as in
+// LMNT's Haste).
 #include <algorithm>
 #include <cstring>
 
@@ -37,7 +38,7 @@ void Stack<T>::layer_backward(int64_t row, const PassGradients<T>& into, Rows<co
   const int64_t layer = row / shape_.directions, direction = row % shape_.directions;
   const int64_t steps = input_.steps, count = input_.count, hp = padded(), slots = slots_of(shape_.cell) * hp;
   LayerWeights<T>& w = weights_[static_cast<std::size_t>(row)];
-  packer_.recurrent_back(w, source(parameters_, row), version_, count == 1, team);
+  packer_.recurrent_back(w, source(row), version_, count == 1, team);
 
   const int64_t hidden = shape_.hidden_size, state = row * count * hidden;
   T* dh = dh_.zeros(count * hp);
@@ -54,10 +55,14 @@ void Stack<T>::layer_backward(int64_t row, const PassGradients<T>& into, Rows<co
   b.padded = hp;
   b.step0 = from;
   b.step1 = steps;
-  b.gates = {gates_[static_cast<std::size_t>(row)].data(), count * slots, slots};
-  b.h = {h_[static_cast<std::size_t>(layer)].data() + direction * hp, count * wide(), wide()};
+  b.gates = {at_.gates[static_cast<std::size_t>(row)], count * slots, slots};
+  b.d_gates = {input_.kept ? d_gates_.reserve(steps * count * slots) : at_.gates[static_cast<std::size_t>(row)],
+               count * slots, slots};
+  d_gates_at_ = b.d_gates.data;
+  if (!keeps_gates()) b.gates = {b.d_gates.data, b.d_gates.step, b.d_gates.sequence};
+  b.h = {at_.h[static_cast<std::size_t>(layer)] + direction * hp, count * wide(), wide()};
   if (shape_.has_cell_state()) {
-    b.c = {c_[static_cast<std::size_t>(layer)].data() + direction * hp, count * wide(), wide()};
+    b.c = {at_.c[static_cast<std::size_t>(layer)] + direction * hp, count * wide(), wide()};
     b.dc = {dc, 0, hp};
   }
   b.weights = w.recurrent_back.panels();
@@ -94,8 +99,8 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
   const int64_t count = input_.count, hp = padded(), hidden = shape_.hidden_size, gates = shape_.gates();
   const int64_t slots = slots_of(shape_.cell) * hp, k = (input_.steps - from) * count;
   const int64_t features = shape_.layer_input(layer);
-  const Layout::Row& at = layout_.rows[static_cast<std::size_t>(row)];
-  const T* d_gates = gates_[static_cast<std::size_t>(row)].data() + from * count * slots;
+  const RowGradients<T> to = gradients(into, row);
+  const T* d_gates = d_gates_at_ + from * count * slots;
   const bool one_hot = layer == 0 && shape_.inputs == Inputs::one_hot;
   const bool transposed = !one_hot && layer == 0 && transposed_input(features, k_.width);
   const int64_t input_columns = gates * hp;
@@ -107,15 +112,15 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
 
   std::vector<Sum<T>> sums;
   const T* h_before =
-      h_[static_cast<std::size_t>(layer)].data() + (direction == 1 ? 2 : from) * count * wide() + direction * hp;
-  for (int64_t g = 0; g < gates; ++g)
+      at_.h[static_cast<std::size_t>(layer)] + (direction == 1 ? 2 : from) * count * wide() + direction * hp;
+  for (int64_t g = 0; to.hh && g < gates; ++g)
     sums.push_back({d_gates + (recurrent_slot(shape_.cell) + g) * hp, slots, hidden, h_before, wide(), hidden,
-                    into.parameters + at.hh + g * hidden * hidden, hidden});
+                    to.hh + g * hidden * hidden, hidden});
 
   // Scratch: the input gradient by slot (features or tokens, G * Hp), the column sums, then room for each thread.
-  const int64_t table = transposed || one_hot ? features * input_columns : 0;
+  const int64_t table = to.ih && (transposed || one_hot) ? features * input_columns : 0;
   int64_t work = 0, partial = 0;
-  if (!one_hot) {
+  if (!one_hot && to.ih) {
     const Rows<const T> x = layer_input(layer);
     if (transposed) {
       sums.push_back({x.at(from), x.sequence, features, d_gates, slots, input_columns, nullptr, input_columns});
@@ -125,7 +130,7 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
         for (int64_t g = 0; g < gates; ++g)
           sums.push_back({d_gates + input_slot(shape_.cell, static_cast<int>(g)) * hp, slots, hidden,
                           x.at(from) + i * hp, x.sequence, piece,
-                          into.parameters + at.ih + g * hidden * features + i * piece, features});
+                          to.ih + g * hidden * features + i * piece, features});
     }
   }
   for (const Sum<T>& s : sums) {
@@ -136,7 +141,7 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
   T* column_totals = scratch + table;
   T* works = column_totals + slots;
   T* partials = works + team.size() * work;
-  if (transposed) sums.back().c = scratch;
+  if (transposed && to.ih) sums.back().c = scratch;
 
   const auto outer = [&](const Sum<T>& s, T* c, int64_t c_stride, int64_t k0, int64_t k1, int64_t m0, int64_t m1) {
     const bool packs = k_.outer_work(s.m, s.n, k) > 0;
@@ -147,8 +152,8 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
   // the biases and the tokens, each cut by columns.
   const int count_of_sums = static_cast<int>(sums.size());
   const int cuts =
-      pieces ? static_cast<int>(sum_pieces) : std::max(1, (2 * threads + count_of_sums - 1) / count_of_sums);
-  const int bias_parts = shape_.bias ? threads : 0, token_parts = one_hot ? threads : 0;
+      pieces ? static_cast<int>(sum_pieces) : (2 * threads + count_of_sums - 1) / std::max(1, count_of_sums);
+  const int bias_parts = to.bias_ih || to.bias_hh ? threads : 0, token_parts = one_hot && to.ih ? threads : 0;
   const int all = count_of_sums * cuts + bias_parts + token_parts;
   const auto work_on = [&](int part) {
     if (part < count_of_sums * cuts) {
@@ -197,20 +202,28 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
       offset += s.m * s.n;
     }
   }
-  if (transposed || one_hot)
+  if (to.ih && (transposed || one_hot))
     for (int64_t g = 0; g < gates; ++g) {
       const T* from_slot = scratch + input_slot(shape_.cell, static_cast<int>(g)) * hp;
-      T* to = into.parameters + at.ih + g * hidden * features;
+      T* natural = to.ih + g * hidden * features;
       for (int64_t j = 0; j < hidden; ++j)
-        for (int64_t d = 0; d < features; ++d) to[j * features + d] = from_slot[d * input_columns + j];
+        for (int64_t d = 0; d < features; ++d) natural[j * features + d] = from_slot[d * input_columns + j];
     }
-  if (shape_.bias)
-    for (int64_t g = 0; g < gates; ++g) {
-      std::copy_n(column_totals + input_slot(shape_.cell, static_cast<int>(g)) * hp, hidden,
-                  into.parameters + at.bias_ih + g * hidden);
-      std::copy_n(column_totals + (recurrent_slot(shape_.cell) + g) * hp, hidden,
-                  into.parameters + at.bias_hh + g * hidden);
-    }
+  for (int64_t g = 0; g < gates; ++g) {
+    if (to.bias_ih)
+      std::copy_n(column_totals + input_slot(shape_.cell, static_cast<int>(g)) * hp, hidden, to.bias_ih + g * hidden);
+    if (to.bias_hh)
+      std::copy_n(column_totals + (recurrent_slot(shape_.cell) + g) * hp, hidden, to.bias_hh + g * hidden);
+  }
+}
+
+template <class T>
+RowGradients<T> Stack<T>::gradients(const PassGradients<T>& into, int64_t row) const {
+  if (into.rows) return into.rows[row];
+  if (!into.parameters) return {};
+  const Layout::Row& at = layout_.rows[static_cast<std::size_t>(row)];
+  return {into.parameters + at.ih, into.parameters + at.hh, at.bias_ih < 0 ? nullptr : into.parameters + at.bias_ih,
+          at.bias_hh < 0 ? nullptr : into.parameters + at.bias_hh};
 }
 
 // The gradient of a layer's inputs, from step `from` on, into rows of `columns` numbers. The second direction adds.
@@ -218,9 +231,9 @@ template <class T>
 void Stack<T>::input_gradients(int64_t row, Rows<T> into, int64_t columns, int64_t from, Team& team) {
   const int64_t layer = row / shape_.directions, slots = slots_of(shape_.cell) * padded(), count = input_.count;
   LayerWeights<T>& w = weights_[static_cast<std::size_t>(row)];
-  packer_.input_back(w, source(parameters_, row), version_, layer > 0 ? shape_.directions : 1, team);
+  packer_.input_back(w, source(row), version_, layer > 0 ? shape_.directions : 1, team);
   ProductArgs<T> product{};
-  product.a = {gates_[static_cast<std::size_t>(row)].data(), count * slots, slots};
+  product.a = {d_gates_at_, count * slots, slots};
   product.segments = shape_.gates();
   product.length = shape_.hidden_size;
   product.segment_stride = padded();
@@ -265,14 +278,14 @@ void Stack<T>::backward(const PassGradients<T>& into, Rows<const T> d_outputs, S
     for (int64_t direction = 0; direction < shape_.directions; ++direction) {
       const int64_t row = layer * shape_.directions + direction;
       layer_backward(row, into, d_outputs, d_last, backprop_steps, from, team);
-      if (into.parameters) weight_gradients(row, into, from, team);
+      if (gradients(into, row).any()) weight_gradients(row, into, from, team);
       if (layer > 0 || to_inputs || to_table) input_gradients(row, d_below, columns, from, team);
     }
     if (layer > 0) {
-      if (input_.drop && shape_.dropout > 0) {
+      if (dropping()) {
         const int64_t first = from * count * wide();
         k_.multiply(d_below.data + first, d_below.data + first,
-                    masks_[static_cast<std::size_t>(layer - 1)].data() + first, (steps - from) * count * wide());
+                    at_.masks[static_cast<std::size_t>(layer - 1)] + first, (steps - from) * count * wide());
       }
       d_above_.swap(d_below_);
       d_outputs = {d_above_.data(), count * wide(), wide()};

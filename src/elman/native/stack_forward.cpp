@@ -32,18 +32,16 @@ Stack<T>::Stack(const Shape& shape, const Layout& layout, const Kernels<T>& kern
       layout_(layout),
       k_(kernels),
       packer_(shape_, kernels),
+      sources_(static_cast<std::size_t>(shape.rows())),
       weights_(static_cast<std::size_t>(shape.rows())),
       gates_(static_cast<std::size_t>(shape.rows())),
       h_(static_cast<std::size_t>(std::max<int64_t>(2, shape.num_layers))),
       c_(static_cast<std::size_t>(std::max<int64_t>(2, shape.num_layers))),
       masks_(static_cast<std::size_t>(shape.num_layers)),
-      dropped_(static_cast<std::size_t>(shape.num_layers)) {}
-
-template <class T>
-LayerSource<T> Stack<T>::source(const T* parameters, int64_t row) const {
-  const Layout::Row& at = layout_.rows[static_cast<std::size_t>(row)];
-  return {parameters + at.ih, parameters + at.hh, at.bias_ih < 0 ? nullptr : parameters + at.bias_ih,
-          at.bias_hh < 0 ? nullptr : parameters + at.bias_hh, shape_.layer_input(row / shape_.directions)};
+      dropped_(static_cast<std::size_t>(shape.num_layers)) {
+  const auto layers = static_cast<std::size_t>(shape.num_layers);
+  at_ = {std::vector<T*>(static_cast<std::size_t>(shape.rows())), std::vector<T*>(layers), std::vector<T*>(layers),
+         std::vector<T*>(layers), std::vector<T*>(layers)};
 }
 
 // Rule: whole sequences to each thread, which then never wait for each other, where there are enough of them to use
@@ -68,12 +66,11 @@ template <class T>
 Rows<const T> Stack<T>::layer_input(int64_t layer) const {
   const int64_t count = input_.count;
   if (layer > 0) {
-    if (input_.keep && input_.drop && shape_.dropout > 0)
-      return {dropped_[static_cast<std::size_t>(layer - 1)].data(), count * wide(), wide()};
-    const std::size_t below = static_cast<std::size_t>(input_.keep ? layer - 1 : (layer - 1) % 2);
-    return {h_[below].data() + count * wide(), count * wide(), wide()};
+    const std::size_t below = static_cast<std::size_t>(layer - 1);
+    if (dropping()) return {at_.dropped[below], count * wide(), wide()};
+    return {at_.h[below] + count * wide(), count * wide(), wide()};
   }
-  if (shape_.inputs == Inputs::dense && !input_.keep) return input_.dense;
+  if (!inputs_loaded_) return input_.dense;
   const int64_t features = shape_.layer_input(0), padded = (features + k_.width - 1) / k_.width * k_.width;
   return {x_.data(), count * padded, padded};
 }
@@ -81,7 +78,7 @@ Rows<const T> Stack<T>::layer_input(int64_t layer) const {
 // Time-major, padded inputs: for the backward pass, and rows of the embedding table.
 template <class T>
 void Stack<T>::load_inputs(Team& team) {
-  if (shape_.inputs == Inputs::one_hot || (shape_.inputs == Inputs::dense && !input_.keep)) return;
+  inputs_loaded_ = true;
   const int64_t features = shape_.layer_input(0), padded = (features + k_.width - 1) / k_.width * k_.width;
   T* x = x_.reserve(input_.steps * input_.count * padded);
   const T* table = layout_.embedding < 0 ? nullptr : parameters_ + layout_.embedding;
@@ -91,6 +88,7 @@ void Stack<T>::load_inputs(Team& team) {
       for (int64_t n = 0; n < input_.count; ++n) {
         const int64_t at = n * input_.steps + t;
         const T* row = table ? table + input_.tokens[at] * features : input_.dense.at(t, n);
+        if (input_.starts) row = t < input_.lengths[n] ? input_.dense.data + (input_.starts[t] + n) * features : nullptr;
         fill_rows(x + (t * input_.count + n) * padded, padded, row, 1, features, padded);
       }
   });
@@ -99,15 +97,24 @@ void Stack<T>::load_inputs(Team& team) {
 template <class T>
 void Stack<T>::drop_outputs(int64_t layer, Team& team) {
   const int64_t numbers = input_.steps * input_.count * wide(), hidden = shape_.hidden_size;
-  T* mask = masks_[static_cast<std::size_t>(layer)].reserve(numbers);
-  T* out = dropped_[static_cast<std::size_t>(layer)].reserve(numbers);
-  const T* h = h_[static_cast<std::size_t>(layer)].data() + input_.count * wide();
+  const int64_t width = shape_.directions * hidden;
+  T* mask = at_.masks[static_cast<std::size_t>(layer)];
+  T* out = at_.dropped[static_cast<std::size_t>(layer)];
+  const T* h = at_.h[static_cast<std::size_t>(layer)] + input_.count * wide();
+  const int64_t rows = input_.starts ? input_.starts[input_.steps] : input_.steps * input_.count;
+  const T* given = input_.masks ? input_.masks + layer * rows * width : nullptr;
   const DropoutMask value(input_.seed, input_.update, static_cast<uint64_t>(layer), shape_.dropout);
   team.share(numbers > 20000 ? team.size() : 1, input_.steps, 1, [&](int64_t from, int64_t to) {
     for (int64_t t = from; t < to; ++t)
       for (int64_t n = 0; n < input_.count; ++n) {
         T* row = mask + (t * input_.count + n) * wide();
-        const int64_t first = (n * input_.steps + t) * hidden * shape_.directions;
+        if (given) {
+          const bool alive = !input_.lengths || t < input_.lengths[n];
+          const int64_t at = input_.starts ? input_.starts[t] + n : t * input_.count + n;
+          fill_rows(row, padded(), alive ? given + at * width : nullptr, shape_.directions, hidden, padded());
+          continue;
+        }
+        const int64_t first = (n * input_.steps + t) * width;
         for (int64_t d = 0; d < shape_.directions; ++d, row += padded()) {
           for (int64_t j = 0; j < hidden; ++j)
             row[j] = static_cast<T>(value(static_cast<uint64_t>(first + d * hidden + j)));
@@ -151,7 +158,7 @@ void Stack<T>::run_layer(int64_t row, Team& team) {
   const int64_t direction = row % shape_.directions;
   const bool reverse = direction == 1, keep = input_.keep;
   LayerWeights<T>& w = weights_[static_cast<std::size_t>(row)];
-  const LayerSource<T> from = source(parameters_, row);
+  const LayerSource<T> from = source(row);
   packer_.bias(w, from, version_);
   if (layer == 0 && shape_.inputs == Inputs::one_hot)
     packer_.tokens(w, from, version_, team);
@@ -159,12 +166,8 @@ void Stack<T>::run_layer(int64_t row, Team& team) {
     packer_.input(w, from, version_, count * steps == 1, team);
   packer_.recurrent(w, from, version_, count == 1, team);
 
-  const int64_t slots = slots_of(shape_.cell) * hp;
-  const int64_t chunk = std::clamp<int64_t>(chunk_numbers / (count * slots), std::min<int64_t>(steps, 8), steps);
-  Buffer<T>& gate_memory = gates_[static_cast<std::size_t>(keep ? row : 0)];
-  gate_memory.reserve((keep ? steps : chunk) * count * slots);
-  const std::size_t place = static_cast<std::size_t>(keep ? layer : layer % 2);
-  if (direction == 0) h_[place].reserve((steps + 2) * count * wide());
+  const int64_t slots = slots_of(shape_.cell) * hp, steps_at_once = chunk();
+  T *const h_at = at_.h[static_cast<std::size_t>(layer)], *const c_at = at_.c[static_cast<std::size_t>(layer)];
 
   ForwardArgs<T> f{};
   f.cell = shape_.cell;
@@ -173,17 +176,15 @@ void Stack<T>::run_layer(int64_t row, Team& team) {
   f.steps = steps;
   f.hidden = shape_.hidden_size;
   f.padded = hp;
-  f.gates = {gate_memory.data(), count * slots, slots};
-  f.h = {h_[place].data() + direction * hp, count * wide(), wide()};
+  f.gates = {at_.gates[static_cast<std::size_t>(row)], count * slots, slots};
+  f.h = {h_at + direction * hp, count * wide(), wide()};
   f.weights = w.recurrent.panels();
   f.bias_n = shape_.cell == Cell::gru && shape_.bias ? w.bias_n.data() : nullptr;
   f.lengths = input_.lengths;
   const int64_t start = reverse ? steps + 1 : 0, state = row * count * shape_.hidden_size;
   fill_rows(f.h.at(start), wide(), input_.state.h ? input_.state.h + state : nullptr, count, shape_.hidden_size, hp);
   if (shape_.has_cell_state()) {
-    // Without keeping, one row a sequence is enough: c is only read and written in place.
-    if (direction == 0 || !keep) c_[place].reserve(keep ? (steps + 2) * count * wide() : count * hp);
-    f.c = keep ? Rows<T>{c_[place].data() + direction * hp, count * wide(), wide()} : Rows<T>{c_[place].data(), 0, hp};
+    f.c = keep ? Rows<T>{c_at + direction * hp, count * wide(), wide()} : Rows<T>{c_at, 0, hp};
     fill_rows(f.c.at(start), f.c.sequence, input_.state.c ? input_.state.c + state : nullptr, count, shape_.hidden_size,
               hp);
   }
@@ -205,10 +206,10 @@ void Stack<T>::run_layer(int64_t row, Team& team) {
       first = edge(all, width, part), last = edge(all, width, part + 1);
       mine.barrier = barrier;
     }
-    for (int64_t s = 0; s < steps; s += chunk) {
-      mine.step0 = s, mine.step1 = std::min(steps, s + chunk);
+    for (int64_t s = 0; s < steps; s += steps_at_once) {
+      mine.step0 = s, mine.step1 = std::min(steps, s + steps_at_once);
       const int64_t t0 = reverse ? steps - mine.step1 : mine.step0, t1 = reverse ? steps - mine.step0 : mine.step1;
-      mine.gates_first = keep ? 0 : t0;
+      mine.gates_first = keeps_gates() ? 0 : t0;
       project(row, f.gates, mine.gates_first, t0, t1, mine.n0, mine.n1, first, last);
       if (columns) barrier->wait();
       k_.forward(mine);
@@ -224,42 +225,116 @@ void Stack<T>::run_layer(int64_t row, Team& team) {
 }
 
 template <class T>
-void Stack<T>::forward(const T* parameters, uint64_t version, const PassInput<T>& input, Team& team) {
+int64_t Stack<T>::chunk() const {
+  const int64_t slots = slots_of(shape_.cell) * padded(), steps = input_.steps;
+  return std::clamp<int64_t>(chunk_numbers / (input_.count * slots), std::min<int64_t>(steps, 8), steps);
+}
+
+template <class T>
+int64_t Stack<T>::kept_size(int64_t steps, int64_t count, bool masks) const {
+  const int64_t states = (steps + 2) * count * wide() * (shape_.has_cell_state() ? 2 : 1);
+  const int64_t slots = slots_of(shape_.cell) > 1 ? slots_of(shape_.cell) : 0, between = shape_.num_layers - 1;
+  return shape_.num_layers * states + steps * count * wide() * (slots * shape_.num_layers + (masks ? 2 * between : 0));
+}
+
+// Finds room for what this pass keeps. Must match `kept_size`.
+template <class T>
+void Stack<T>::place() {
+  const int64_t count = input_.count, rows = input_.steps * count, slots = slots_of(shape_.cell) * padded();
+  const int64_t states = (input_.steps + 2) * count * wide();
+  const bool keep = input_.keep;
+  T* next = input_.kept;
+  const auto room = [&](Buffer<T>& own, int64_t numbers) {
+    if (!input_.kept) return own.reserve(numbers);
+    T* const at = next;
+    next += numbers;
+    return at;
+  };
+  for (std::size_t layer = 0; layer < at_.h.size(); ++layer) {
+    const std::size_t own = keep ? layer : layer % 2;  // without keeping, a layer only reads the one below it
+    at_.h[layer] = room(h_[own], states);
+    // Without keeping, one row a sequence is enough: c is only read and written in place.
+    if (shape_.has_cell_state()) at_.c[layer] = room(c_[own], keep ? states : count * padded());
+    if (!dropping() || layer + 1 == at_.h.size()) continue;
+    at_.masks[layer] = room(masks_[layer], rows * wide());
+    at_.dropped[layer] = room(dropped_[layer], rows * wide());
+  }
+  for (std::size_t row = 0; row < at_.gates.size(); ++row)
+    at_.gates[row] = keeps_gates() ? room(gates_[row], rows * slots) : gates_[0].reserve(chunk() * count * slots);
+}
+
+template <class T>
+void Stack<T>::begin(uint64_t version, const PassInput<T>& input, Team& team) {
   input_ = input;
-  parameters_ = parameters;
   version_ = version;
   used_threads_ = team.size();
+  place();
+}
+
+template <class T>
+void Stack<T>::forward(const T* parameters, uint64_t version, const PassInput<T>& input, Team& team) {
+  parameters_ = parameters;
+  for (std::size_t row = 0; row < sources_.size(); ++row) {
+    const Layout::Row& at = layout_.rows[row];
+    sources_[row] = {parameters + at.ih, parameters + at.hh, at.bias_ih < 0 ? nullptr : parameters + at.bias_ih,
+                     at.bias_hh < 0 ? nullptr : parameters + at.bias_hh,
+                     shape_.layer_input(static_cast<int64_t>(row) / shape_.directions)};
+  }
+  begin(version, input, team);
+  pass(team);
+}
+
+template <class T>
+void Stack<T>::forward(const LayerSource<T>* sources, uint64_t version, const PassInput<T>& input, Team& team) {
+  std::copy_n(sources, sources_.size(), sources_.begin());
+  begin(version, input, team);
+  pass(team);
+}
+
+template <class T>
+void Stack<T>::resume(const LayerSource<T>* sources, uint64_t version, const PassInput<T>& input, Team& team) {
+  std::copy_n(sources, sources_.size(), sources_.begin());
+  begin(version, input, team);
+  if (plan(input.steps, input.count).parts > 1) team.wake();
+  load_inputs(team);
+}
+
+template <class T>
+void Stack<T>::pass(Team& team) {
+  const PassInput<T>& input = input_;
   const int64_t states = shape_.rows() * input.count * shape_.hidden_size;
   last_h_.reserve(states);
   if (shape_.has_cell_state()) last_c_.reserve(states);
   if (plan(input.steps, input.count).parts > 1) team.wake();
-  load_inputs(team);
+  inputs_loaded_ = false;
+  if (shape_.inputs == Inputs::embedding || (shape_.inputs == Inputs::dense && keeps_inputs())) load_inputs(team);
   for (int64_t layer = 0; layer < shape_.num_layers; ++layer) {
     for (int64_t direction = 0; direction < shape_.directions; ++direction)
       run_layer(layer * shape_.directions + direction, team);
-    if (input.drop && shape_.dropout > 0 && layer + 1 < shape_.num_layers) drop_outputs(layer, team);
+    if (dropping() && layer + 1 < shape_.num_layers) drop_outputs(layer, team);
   }
-  const std::size_t place = static_cast<std::size_t>(input.keep ? shape_.num_layers - 1 : (shape_.num_layers - 1) % 2);
-  top_ = {h_[place].data() + input.count * wide(), input.count * wide(), wide()};
+  top_ = {at_.h.back() + input.count * wide(), input.count * wide(), wide()};
 }
 
 template <class T>
 Rows<const T> Stack<T>::gate(int64_t row, int slot) const {
   const int64_t slots = slots_of(shape_.cell) * padded();
-  return {gates_[static_cast<std::size_t>(row)].data() + slot * padded(), input_.count * slots, slots};
+  return {at_.gates[static_cast<std::size_t>(row)] + slot * padded(), input_.count * slots, slots};
 }
 
 template <class T>
 Rows<const T> Stack<T>::states(int64_t row, bool cell) const {
   const std::size_t layer = static_cast<std::size_t>(row / shape_.directions);
-  const T* data = (cell ? c_ : h_)[layer].data() + input_.count * wide() + row % shape_.directions * padded();
+  const T* data = (cell ? at_.c : at_.h)[layer] + input_.count * wide() + row % shape_.directions * padded();
   return {data, input_.count * wide(), wide()};
 }
 
 template <class T>
 int64_t Stack<T>::bytes() const {
   int64_t total = x_.bytes() + last_h_.bytes() + last_c_.bytes() + dh_.bytes() + dc_.bytes() + d_above_.bytes() +
-                  d_below_.bytes() + scratch_.bytes();
+                  d_below_.bytes() + scratch_.bytes() + d_gates_.bytes();
+  for (const LayerWeights<T>& w : weights_)
+    total += w.input.bytes() + w.recurrent.bytes() + w.recurrent_back.bytes() + w.input_back.bytes();
   for (const auto* group : {&gates_, &h_, &c_, &masks_, &dropped_})
     for (const Buffer<T>& buffer : *group) total += buffer.bytes();
   return total;

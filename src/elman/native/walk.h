@@ -131,8 +131,8 @@ void forward(const ForwardArgs<T>& f) {
 // One vector of hidden units of one sequence, backward: from dh and dc of the state after the step to the gradients of
 // the gates, and in dh and dc what reaches the state before it without passing through W_hh.
 template <class T, Cell C>
-ELMAN_INLINE void backward_vector(T* slot, int64_t padded, const T* h_before, const T* h_after, const T* c_before,
-                                  const T* d_output, T* dh, T* dc) {
+ELMAN_INLINE void backward_vector(const T* slot, T* d_slot, int64_t padded, const T* h_before, const T* h_after,
+                                  const T* c_before, const T* d_output, T* dh, T* dc) {
   using V = Vec<T>;
   const V one = V::set(T(1));
   V d = V::load(dh);
@@ -143,23 +143,23 @@ ELMAN_INLINE void backward_vector(T* slot, int64_t padded, const T* h_before, co
     const V da_n = d * (one - z) * (one - n * n);
     const V da_z = d * (V::load(h_before) - n) * z * (one - z);
     const V da_r = da_n * u * r * (one - r);
-    da_n.store(slot);
-    da_r.store(slot + padded);
-    da_z.store(slot + 2 * padded);
-    (da_n * r).store(slot + 3 * padded);
+    da_n.store(d_slot);
+    da_r.store(d_slot + padded);
+    da_z.store(d_slot + 2 * padded);
+    (da_n * r).store(d_slot + 3 * padded);
     (d * z).store(dh);
   } else if constexpr (C == Cell::lstm) {
     const V i = V::load(slot), f = V::load(slot + padded), g = V::load(slot + 2 * padded);
     const V o = V::load(slot + 3 * padded), q = V::load(slot + 4 * padded);
     const V d_c = fma(d * o, one - q * q, V::load(dc));
-    (d_c * g * i * (one - i)).store(slot);
-    (d_c * V::load(c_before) * f * (one - f)).store(slot + padded);
-    (d_c * i * (one - g * g)).store(slot + 2 * padded);
-    (d * q * o * (one - o)).store(slot + 3 * padded);
+    (d_c * g * i * (one - i)).store(d_slot);
+    (d_c * V::load(c_before) * f * (one - f)).store(d_slot + padded);
+    (d_c * i * (one - g * g)).store(d_slot + 2 * padded);
+    (d * q * o * (one - o)).store(d_slot + 3 * padded);
     (d_c * f).store(dc);
     V::set(T(0)).store(dh);
   } else {
-    (d * elman_slope<C>(V::load(h_after))).store(slot);
+    (d * elman_slope<C>(V::load(h_after))).store(d_slot);
     V::set(T(0)).store(dh);
   }
 }
@@ -179,14 +179,14 @@ ELMAN_INLINE void backward_elements(const BackwardArgs<T>& b, int64_t t, int64_t
   const int64_t before = b.reverse ? t + 2 : t;
   const bool alive = !b.lengths || t < b.lengths[n];
   for (int64_t j = v * W; j < (v + count) * W; j += W) {
-    T* slot = b.gates.at(t, n) + j;
+    T* d_slot = b.d_gates.at(t, n) + j;
     if (alive)
-      backward_vector<T, C>(slot, b.padded, b.h.at(before, n) + j, b.h.at(t + 1, n) + j,
+      backward_vector<T, C>(b.gates.at(t, n) + j, d_slot, b.padded, b.h.at(before, n) + j, b.h.at(t + 1, n) + j,
                             C == Cell::lstm ? b.c.at(before, n) + j : nullptr,
                             b.d_outputs.data ? b.d_outputs.at(t, n) + j : nullptr, b.dh.at(0, n) + j,
                             C == Cell::lstm ? b.dc.at(0, n) + j : nullptr);
     else
-      for (int gate = 0; gate < slots_of(C); ++gate) Vec<T>::set(T(0)).store(slot + gate * b.padded);
+      for (int gate = 0; gate < slots_of(C); ++gate) Vec<T>::set(T(0)).store(d_slot + gate * b.padded);
   }
 }
 
@@ -208,8 +208,8 @@ void backward_cell(const BackwardArgs<T>& b) {
       const T* panel = b.weights.data + v * W * G * b.hidden;
       for_row_tiles(b.n0, b.n1, tile_rows<T>(vectors), [&](int64_t first, int64_t count) {
         if (!all_cut)
-          row_tiles<T>.of[count][vectors](b.gates.at(t, first) + recurrent_slot(C) * b.padded, b.gates.sequence, G,
-                                          b.hidden, b.padded, panel, tile);
+          row_tiles<T>.of[count][vectors](b.d_gates.at(t, first) + recurrent_slot(C) * b.padded,
+                                          b.d_gates.sequence, G, b.hidden, b.padded, panel, tile);
         for (int64_t i = 0; i < count; ++i) {
           const int64_t n = first + i;
           const bool alive = !b.lengths || t < b.lengths[n];
