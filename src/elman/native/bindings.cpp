@@ -355,12 +355,13 @@ class PythonLayerCalls {
   }
 
   // weights: W_ih, W_hh and with biases b_ih, b_hh of each row. x: rows of D numbers, `x_step` apart from step to step
-  // and `x_sequence` from sequence to sequence; or packed, with the number of sequences that have each step in `sizes`.
+  // and `x_sequence` from sequence to sequence; or `packed_rows` of them, with how many each step has in `sizes`.
   // Only the addresses of h, c, masks, last_h, last_c and kept may be 0. Without kept there is no backward pass.
   void forward(const nb::list& weights, uintptr_t x, int64_t x_step, int64_t x_sequence, int64_t steps, int64_t count,
-               uintptr_t sizes, uintptr_t h, uintptr_t c, uintptr_t masks, uintptr_t outputs, int64_t outputs_step,
+               uintptr_t sizes, int64_t packed_rows, uintptr_t h, uintptr_t c, uintptr_t masks, uintptr_t outputs, int64_t outputs_step,
                int64_t outputs_sequence, uintptr_t last_h, uintptr_t last_c, uintptr_t kept, int threads) {
     const std::vector<LayerSource<T>> from = sources(weights);
+    check_packing(pointer<const int64_t>(sizes), steps, count, packed_rows);
     PassInput<T> input = pass({pointer<const T>(x), x_step, x_sequence}, steps, count, masks, kept);
     input.state = {pointer<const T>(h), pointer<const T>(c)};
     const Unlocked unlocked(steps * count * flops() > unlock_from);
@@ -373,7 +374,7 @@ class PythonLayerCalls {
   // With what the forward pass was given and has kept; `kept` is only read. An address of 0 is a gradient that is zero,
   // or not wanted.
   void backward(const nb::list& weights, uintptr_t x, int64_t x_step, int64_t x_sequence, int64_t steps, int64_t count,
-                uintptr_t sizes, uintptr_t masks, uintptr_t kept, uintptr_t d_outputs, int64_t d_outputs_step,
+                uintptr_t sizes, int64_t packed_rows, uintptr_t masks, uintptr_t kept, uintptr_t d_outputs, int64_t d_outputs_step,
                 int64_t d_outputs_sequence, uintptr_t d_last_h, uintptr_t d_last_c, const nb::list& d_weights,
                 uintptr_t d_x, int64_t d_x_step, int64_t d_x_sequence, uintptr_t d_h, uintptr_t d_c, int threads) {
     const std::vector<LayerSource<T>> from = sources(weights);
@@ -386,6 +387,7 @@ class PythonLayerCalls {
       rows[row] = {pointer<T>(at[0]), pointer<T>(at[1]), pointer<T>(shape_.bias ? at[2] : 0),
                    pointer<T>(shape_.bias ? at[3] : 0)};
     }
+    check_packing(pointer<const int64_t>(sizes), steps, count, packed_rows);
     const PassInput<T> input = pass({pointer<const T>(x), x_step, x_sequence}, steps, count, masks, kept);
     PassGradients<T> into;
     into.rows = rows.data();
@@ -410,6 +412,16 @@ class PythonLayerCalls {
     std::optional<nb::gil_scoped_release> release_;
   };
   static constexpr int64_t unlock_from = 200000;
+
+  static void check_packing(const int64_t* sizes, int64_t steps, int64_t count, int64_t rows) {
+    if (!sizes) return;
+    int64_t total = 0, before = count;
+    for (int64_t t = 0; t < steps; ++t) {
+      if (sizes[t] < 1 || sizes[t] > before) throw nb::value_error("`batch_sizes` must fall and be at least 1");
+      total += before = sizes[t];
+    }
+    if (total != rows || sizes[0] != count) throw nb::value_error("`batch_sizes` must add up to the rows of the data");
+  }
 
   int64_t flops() const {
     return 2 * shape_.rows() * shape_.gates() * shape_.hidden_size * (shape_.hidden_size + shape_.layer_input(0));

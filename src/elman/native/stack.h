@@ -157,7 +157,7 @@ class Stack {
   // What a pass keeps, wherever it lies.
   struct Place {
     std::vector<T*> gates;           // by row: (T, N, S * Hp)
-    std::vector<T*> h, c;            // by layer: (T + 2, N, R * Hp)
+    std::vector<T*> h, c;            // by layer: (T + R, N, R * Hp)
     std::vector<T*> masks, dropped;  // by layer: (T, N, R * Hp)
   };
 

@@ -232,7 +232,7 @@ int64_t Stack<T>::chunk() const {
 
 template <class T>
 int64_t Stack<T>::kept_size(int64_t steps, int64_t count, bool masks) const {
-  const int64_t states = (steps + 2) * count * wide() * (shape_.has_cell_state() ? 2 : 1);
+  const int64_t states = (steps + shape_.directions) * count * wide() * (shape_.has_cell_state() ? 2 : 1);
   const int64_t slots = slots_of(shape_.cell) > 1 ? slots_of(shape_.cell) : 0, between = shape_.num_layers - 1;
   return shape_.num_layers * states + steps * count * wide() * (slots * shape_.num_layers + (masks ? 2 * between : 0));
 }
@@ -241,7 +241,7 @@ int64_t Stack<T>::kept_size(int64_t steps, int64_t count, bool masks) const {
 template <class T>
 void Stack<T>::place() {
   const int64_t count = input_.count, rows = input_.steps * count, slots = slots_of(shape_.cell) * padded();
-  const int64_t states = (input_.steps + 2) * count * wide();
+  const int64_t states = (input_.steps + shape_.directions) * count * wide();
   const bool keep = input_.keep;
   T* next = input_.kept;
   const auto room = [&](Buffer<T>& own, int64_t numbers) {
@@ -288,6 +288,12 @@ template <class T>
 void Stack<T>::forward(const LayerSource<T>* sources, uint64_t version, const PassInput<T>& input, Team& team) {
   std::copy_n(sources, sources_.size(), sources_.begin());
   begin(version, input, team);
+  // Of two directions, neither has a state where the other begins: what is given back has no number unset.
+  if (input.kept && shape_.directions == 2)
+    for (const auto* states : {&at_.h, &at_.c})
+      for (T* const at : *states)
+        if (at)
+          for (int64_t t : {int64_t{0}, input.steps + 1}) std::fill_n(at + t * input.count * wide(), input.count * wide(), T(0));
   pass(team);
 }
 

@@ -1,0 +1,2 @@
+"""placeholder"""
+from torch.nn import GRUCell, LSTMCell, RNNCell

@@ -1,0 +1,18 @@
+"""Dropout between layers, with the very masks that torch.nn would draw from the same seed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def draw_masks(probability: float, num_layers: int, x: Tensor, rows: tuple[int, ...], width: int) -> Tensor:
+    """(L - 1, *rows, R * H), like x in dtype and device: 0 with this probability, else 1 / (1 - probability).
+
+    rows: (T, N), or (M,) for packed sequences. Drawn layer by layer, as PyTorch's dropout draws them.
+    """
+    shape = (*rows, width)
+    if probability == 1:
+        return x.new_zeros((num_layers - 1, *shape))
+    kept = 1 - probability
+    return torch.stack([x.new_empty(shape).bernoulli_(kept).div_(kept) for _ in range(num_layers - 1)])

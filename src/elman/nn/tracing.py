@@ -1,0 +1,57 @@
+"""Looking inside layers: every state and gate of every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from elman.errors import UsageError
+from elman.nn import running
+from elman.nn.normalisation import row_ends
+from elman.nn.recurrence import RowTrace
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """One layer in one direction, each like the outputs with H features.
+
+    states: `h`, and `c` of an LSTM, after each step. gates: `r`, `z`, `n` of a GRU; `i`, `f`, `g`, `o` of an LSTM; none of an RNN.
+    """
+
+    states: dict[str, Tensor]
+    gates: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """outputs and state: what `forward` gives. layers: a LayerTrace for `l0`, `l0_reverse`, `l1`, ..."""
+
+    outputs: Tensor
+    state: Any
+    layers: dict[str, LayerTrace]
+
+
+def trace(layers: Any, given: Tensor, hx: Any) -> Trace:
+    """A forward pass by the plain recurrence that keeps everything."""
+    if isinstance(given, PackedSequence):
+        raise UsageError("`input` must be a tensor to be traced; got a PackedSequence; pad it with pad_packed_sequence")
+    if layers.proj_size:
+        raise UsageError(f"`proj_size` must be 0 to be traced; got {layers.proj_size}; trace layers without projections")
+    arranged = running.arrange(layers, given, hx)
+    if arranged is None:
+        layers.plain_forward(given, hx)  # raises PyTorch's own error
+        raise AssertionError("PyTorch takes what Elman does not")
+    layers.check_input(arranged.x, None)
+    rows: list[RowTrace] = []
+    outputs, *last = running.by_loop(layers, arranged, rows)
+    shown, state = running.give_back(layers, arranged, outputs, last)
+
+    def like_outputs(found: dict[str, Tensor]) -> dict[str, Tensor]:
+        turned = {name: t.transpose(0, 1) if layers.batch_first else t for name, t in found.items()}
+        return {name: t.squeeze(0 if layers.batch_first else 1) for name, t in turned.items()} if arranged.single else turned
+
+    named = zip((end[1:] for end in row_ends(layers)), rows, strict=True)
+    return Trace(shown, state, {name: LayerTrace(like_outputs(r.states), like_outputs(r.gates)) for name, r in named})
