@@ -65,3 +65,36 @@ def needs_gradient(given: Passing, weights: list[Tensor]) -> bool:
     return any(s is not None and s.requires_grad for s in (given.h, given.c))
 
 
+
+
+class StepFunction(torch.autograd.Function):
+    """The same for one step: x (N, D), states (N, H)."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, plan: Plan, x: Tensor, h: Tensor | None, c: Tensor | None, *weights: Tensor
+    ) -> tuple[Tensor, ...]:
+        passed = kernels.step(plan, Passing(x, None, x.shape[0], h, c, None, False), weights, keep=True)
+        ctx.plan = plan
+        ctx.save_for_backward(x, h, c, passed.kept, *weights)
+        ctx.set_materialize_grads(False)
+        return (passed.h,) if passed.c is None else (passed.h, passed.c)
+
+    @staticmethod
+    def backward(ctx: Any, *d: Tensor | None) -> tuple[Any, ...]:  # type: ignore[override]
+        x, h, c, kept, *weights = ctx.saved_tensors
+        need = ctx.needs_input_grad
+        wanted = (need[1], need[2], need[3], *need[4:])
+        d_h, d_c = (*d, None)[:2]
+        given = Passing(x, None, x.shape[0], h, c, None, False)
+        if torch.is_grad_enabled():  # create_graph: as a sequence of one step
+            from elman.nn import operators
+
+            x, h, c, d_h, d_c = (None if t is None else t[None] for t in (x, h, c, d_h, d_c))
+            given = given._replace(x=x, h=h, c=c)
+            found = operators.backward(ctx.plan, given, weights, kept, None, (d_h, d_c), wanted)
+            of_given = [None if t is None else t[0] for t in found[:3]]
+        else:
+            found = kernels.step_backward(ctx.plan, given, weights, kept, (d_h, d_c), wanted)
+            of_given = list(found[:3])
+        return (None, *of_given, *found.weights)

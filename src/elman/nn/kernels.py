@@ -9,6 +9,7 @@ sequences' steps together. Inputs are (T, N, D), (N, T, D) or, packed, (M, D); s
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, final
@@ -73,6 +74,9 @@ def plan_for(
 ) -> Plan:
     """The plan for layers of these sizes."""
     return Plan(dtype, cell, input_size, hidden_size, num_layers, bidirectional, bias)
+
+
+atexit.register(plan_for.cache_clear)  # before the core goes, which would complain
 
 
 class Passed(NamedTuple):
@@ -161,7 +165,7 @@ def backward(
     if d_outputs is not None:
         d_outputs, d_step, d_sequence = _rows(d_outputs, sizes, batch_first)
     d_h, d_c = (None if d is None else d.contiguous() for d in d_last)
-    to_x = torch.empty(x.shape, dtype=x.dtype) if wanted[0] else None
+    to_x = x.new_empty(x.shape) if wanted[0] else None
     x_step, x_sequence = (x.shape[-1], x.shape[-1] * given.steps) if batch_first else (x.shape[-1] * count, x.shape[-1])
     states = (plan.rows, count, plan.hidden_size)
     to_h, to_c = (x.new_empty(states) if want else None for want in wanted[1:3])
@@ -171,6 +175,43 @@ def backward(
         _address(masks), kept.data_ptr(), _address(d_outputs), d_step, d_sequence, _address(d_h), _address(d_c),
         [_address(w) for w in to_weights], _address(to_x), x_step, x_sequence, _address(to_h), _address(to_c),
         torch.get_num_threads(),
+    )  # fmt: skip
+    return PassGradients(to_x, to_h, to_c, to_weights)
+
+
+def step(plan: Plan, given: Passing, weights: Sequence[Tensor], keep: bool) -> Passed:
+    """One step of one layer: x (N, D), states (N, H); the outputs are the new h."""
+    x = given.x if given.x.stride(1) == 1 else given.x.contiguous()
+    count = given.count
+    last_h = x.new_empty((count, plan.hidden_size))
+    last_c = torch.empty_like(last_h) if plan.cell == LSTM else None
+    kept = x.new_empty(plan.kept_size(1, count, False)) if keep else None
+    h, c = (None if s is None else s.contiguous() for s in (given.h, given.c))
+    plan.core.forward(
+        [w.data_ptr() for w in weights], x.data_ptr(), 0, x.stride(0), 1, count, 0, 0, _address(h), _address(c), 0,
+        last_h.data_ptr(), 0, plan.hidden_size, last_h.data_ptr(), _address(last_c), _address(kept), torch.get_num_threads(),
+    )  # fmt: skip
+    return Passed(last_h, last_h, last_c, kept)
+
+
+def step_backward(
+    plan: Plan,
+    given: Passing,
+    weights: Sequence[Tensor],
+    kept: Tensor,
+    d_last: tuple[Tensor | None, Tensor | None],
+    wanted: Sequence[bool],
+) -> PassGradients:
+    """Gradients after a step that kept; arguments as for `backward`, all shapes those of `step`."""
+    x = given.x if given.x.stride(1) == 1 else given.x.contiguous()
+    d_h, d_c = (None if d is None else d.contiguous() for d in d_last)
+    to_x = x.new_empty(x.shape) if wanted[0] else None
+    to_h, to_c = (x.new_empty((given.count, plan.hidden_size)) if want else None for want in wanted[1:3])
+    to_weights = [x.new_empty(w.shape) if want else None for w, want in zip(weights, wanted[3:], strict=True)]
+    plan.core.backward(
+        [w.data_ptr() for w in weights], x.data_ptr(), 0, x.stride(0), 1, given.count, 0, 0, 0, kept.data_ptr(), 0, 0, 0,
+        _address(d_h), _address(d_c), [_address(w) for w in to_weights], _address(to_x), 0, plan.input_size, _address(to_h),
+        _address(to_c), torch.get_num_threads(),
     )  # fmt: skip
     return PassGradients(to_x, to_h, to_c, to_weights)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
@@ -23,6 +24,9 @@ class Route(Enum):
 
 
 _PLAIN = (Tensor, Parameter)
+_in_a_transform = torch._C._functorch.peek_interpreter_stack
+_jit_traces = torch._C._get_tracing_state
+_dispatch_modes = torch._C._len_torch_dispatch_stack
 
 
 def route(x: Tensor) -> Route:
@@ -32,30 +36,33 @@ def route(x: Tensor) -> Route:
     torch.func transforms (vmap, jvp, grad, ...), in forward-mode differentiation, while torch.jit traces and in ONNX export;
     and everywhere where Elman was installed without its core.
     """
-    if not kernels.AVAILABLE or x.dtype not in kernels.DTYPES or x.device.type != "cpu":
+    if not x.is_cpu or x.dtype not in kernels.DTYPES or not kernels.AVAILABLE or torch.is_autocast_enabled("cpu"):
         return Route.PYTORCH
     if torch.compiler.is_compiling():
-        return Route.PYTORCH if torch.is_autocast_enabled("cpu") or torch.onnx.is_in_onnx_export() else Route.OPERATORS
-    if (
-        torch.is_autocast_enabled("cpu")
-        or torch._C._functorch.peek_interpreter_stack() is not None
-        or forward_ad._current_level >= 0
-        or torch._C._get_tracing_state() is not None
-    ):
+        return Route.PYTORCH if torch.onnx.is_in_onnx_export() else Route.OPERATORS
+    if _in_a_transform() is not None or forward_ad._current_level >= 0 or _jit_traces() is not None:
         return Route.PYTORCH
-    if torch._C._len_torch_dispatch_stack() or type(x) not in _PLAIN:
+    if _dispatch_modes() or type(x) not in _PLAIN:
         known = type(x) in _PLAIN or isinstance(x, torch._subclasses.FakeTensor)
         return Route.OPERATORS if known else Route.PYTORCH
     return Route.KERNELS
 
 
-def alike(tensor: Any, x: Tensor, shape: tuple[int, ...]) -> bool:
-    """Whether a weight or a state has this shape and is of x's kind, dtype and device."""
-    return (
-        isinstance(tensor, Tensor)
-        and (type(tensor) in _PLAIN or type(tensor) is type(x))
-        and tensor.shape == shape
-        and tensor.dtype == x.dtype
-        and tensor.device == x.device
-        and tensor.layout is torch.strided
-    )
+def alike(tensors: Iterable[Any], x: Tensor, shapes: Iterable[tuple[int, ...]]) -> bool:
+    """Whether weights or states have these shapes and are of x's kind and dtype, on a CPU."""
+    dtype = x.dtype
+    for tensor, shape in zip(tensors, shapes, strict=True):
+        kind = type(tensor)
+        if kind is not Parameter and kind is not Tensor and (kind is not type(x) or not isinstance(tensor, Tensor)):
+            return False
+        if tensor.dtype is not dtype or tensor.shape != shape or not tensor.is_cpu:
+            return False
+    return True
+
+
+def few_rows(plan: kernels.Plan, rows: int, *, fused: bool) -> bool:
+    """Whether laying out the weights for the kernels takes longer than what PyTorch does with so few rows, N * T.
+
+    fused: whether PyTorch's rival lays them out too, as its LSTM layer does.
+    """
+    return not fused and plan.gates * plan.hidden_size * (plan.input_size + plan.hidden_size) > 10**12 * rows

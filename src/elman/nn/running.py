@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -122,13 +123,13 @@ def _by_torch(layers: Layers, given: Tensor | PackedSequence, hx: Any) -> tuple[
     return found
 
 
-def weights_of(layers: Layers) -> list[Tensor]:
-    """The weights in the order of torch.nn's flat weights, as they are now: parametrised, replaced or shared ones too."""
-    own = layers._parameters
+def weights_of(module: Any, names: Sequence[str]) -> list[Tensor]:
+    """The weights of these names as they are now: parametrised, replaced or shared ones too."""
+    own = module._parameters
     found = []
-    for name in layers._flat_weights_names:
+    for name in names:
         weight = own.get(name)
-        found.append(getattr(layers, name) if weight is None else weight)
+        found.append(getattr(module, name) if weight is None else weight)
     return found
 
 
@@ -139,13 +140,9 @@ def _by_kernels(layers: Layers, arranged: Arranged, way: Route) -> tuple[Tensor,
         return None
     plan = plan_for(x.dtype, CELLS[layers.mode], layers.input_size, layers.hidden_size, layers.num_layers,
                     layers.bidirectional, layers.bias)  # fmt: skip
-    weights = weights_of(layers)
-    for weight, shape in zip(weights, plan.weight_shapes, strict=True):
-        if not alike(weight, x, shape):
-            return None
-    for state in states:
-        if not alike(state, x, (plan.rows, count, plan.hidden_size)):
-            return None
+    weights = weights_of(layers, layers._flat_weights_names)
+    if not alike(weights, x, plan.weight_shapes) or not alike(states, x, [(plan.rows, count, plan.hidden_size)] * len(states)):
+        return None
     masks = None
     if layers.training and layers.dropout and layers.num_layers > 1:
         masks = draw_masks(layers.dropout, layers.num_layers, *_rows_of(arranged, layers.batch_first), plan.width)
@@ -155,7 +152,7 @@ def _by_kernels(layers: Layers, arranged: Arranged, way: Route) -> tuple[Tensor,
     if way is Route.OPERATORS:
         passed = operators.forward(plan, passing, weights, needs_gradient(passing, weights))
     else:
-        weights = [w if w.is_contiguous() else w.contiguous() for w in weights]
+        weights = [w.contiguous() for w in weights]
         if needs_gradient(passing, weights):
             outputs, *last = LayersFunction.apply(plan, count, batch_first, x, sizes, h, c, masks, *weights)
             return outputs, last
@@ -184,7 +181,7 @@ def by_loop(layers: Layers, arranged: Arranged, traces: list[recurrence.RowTrace
         width = layers.hidden_size * directions
         masks = draw_masks(layers.dropout, layers.num_layers, *_rows_of(arranged, layers.batch_first), width)
     outputs, *last = recurrence.layers(
-        layers.mode, x.transpose(0, 1) if batch_first else x, arranged.sizes, states, weights_of(layers), bias=layers.bias,
+        layers.mode, x.transpose(0, 1) if batch_first else x, arranged.sizes, states, weights_of(layers, layers._flat_weights_names), bias=layers.bias,
         directions=directions, masks=masks, norms=norms_of(layers), traces=traces,
     )  # fmt: skip
     return [outputs.transpose(0, 1) if batch_first else outputs, *last]
