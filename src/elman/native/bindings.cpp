@@ -617,6 +617,8 @@ void bind(nb::module_& m, const char* engine_name, const char* stepper_name, con
 NB_MODULE(_core, m) {
   using namespace elman;
   load_numpy();
+  // What other libraries hold until the process ends would be reported to whoever uses them.
+  nb::set_leak_warnings(false);
   m.doc() = "Recurrent networks in C++: the kernels behind elman.engines.native.";
   bind<float>(m, "Engine32", "Stepper32", "Layers32", "LayerCalls32", "activate32");
   bind<double>(m, "Engine64", "Stepper64", "Layers64", "LayerCalls64", "activate64");

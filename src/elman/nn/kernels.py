@@ -9,9 +9,8 @@ sequences' steps together. Inputs are (T, N, D), (N, T, D) or, packed, (M, D); s
 
 from __future__ import annotations
 
-import atexit
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, final
 
 import torch
@@ -36,26 +35,34 @@ DTYPES = (torch.float32, torch.float64)
 class Plan:
     """What layers are, without their weights: one for all layers of the same sizes (`plan_for`)."""
 
-    __slots__ = ("_kept", "bias", "cell", "core", "directions", "dtype", "gates", "hidden_size", "input_size", "num_layers",
-                 "rows", "weight_shapes", "weights_per_row", "width")  # fmt: skip
-
     def __init__(
         self, dtype: torch.dtype, cell: int, input_size: int, hidden_size: int, num_layers: int, bidirectional: bool, bias: bool
     ) -> None:
-        made = _core.LayerCalls32 if dtype == torch.float32 else _core.LayerCalls64
-        self.core = made(cell, input_size, hidden_size, num_layers, bidirectional, bias)
         self.dtype, self.cell, self.gates, self.bias = dtype, cell, GATES[cell], bias
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.directions = 2 if bidirectional else 1
         self.rows, self.width = num_layers * self.directions, hidden_size * self.directions
         self.weights_per_row = 4 if bias else 2
         self.weight_shapes = [shape for row in range(self.rows) for shape in self._row_shapes(row // self.directions)]
-        self._kept = {masks: self._kept_numbers(masks) for masks in (False, True)}
+
+    @cached_property
+    def core(self) -> Any:
+        """The core's side of it; made when first called, as compilers that trace Python cannot look into it."""
+        made = _core.LayerCalls32 if self.dtype == torch.float32 else _core.LayerCalls64
+        return made(self.cell, self.input_size, self.hidden_size, self.num_layers, self.directions == 2, self.bias)
 
     def kept_size(self, steps: Any, count: Any, masks: bool) -> Any:
         """How many numbers a pass keeps for its backward pass; steps and count may be symbols."""
-        each_step, each_sequence = self._kept[masks]
+        each_step, each_sequence = self._kept_with_masks if masks else self._kept
         return count * (steps * each_step + each_sequence)
+
+    @cached_property
+    def _kept(self) -> tuple[int, int]:
+        return self._kept_numbers(False)
+
+    @cached_property
+    def _kept_with_masks(self) -> tuple[int, int]:
+        return self._kept_numbers(True)
 
     def _kept_numbers(self, masks: bool) -> tuple[int, int]:
         """Numbers kept for every step of every sequence, and for every sequence."""
@@ -74,9 +81,6 @@ def plan_for(
 ) -> Plan:
     """The plan for layers of these sizes."""
     return Plan(dtype, cell, input_size, hidden_size, num_layers, bidirectional, bias)
-
-
-atexit.register(plan_for.cache_clear)  # before the core goes, which would complain
 
 
 class Passed(NamedTuple):

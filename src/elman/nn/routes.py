@@ -60,9 +60,15 @@ def alike(tensors: Iterable[Any], x: Tensor, shapes: Iterable[tuple[int, ...]]) 
     return True
 
 
-def few_rows(plan: kernels.Plan, rows: int, *, fused: bool) -> bool:
-    """Whether laying out the weights for the kernels takes longer than what PyTorch does with so few rows, N * T.
+def few_rows(plan: kernels.Plan, rows: int, *, cell: bool) -> bool:
+    """Whether PyTorch is quicker, since laying out the weights for the kernels takes longer than its own work on N * T rows.
 
-    fused: whether PyTorch's rival lays them out too, as its LSTM layer does.
+    Measured on two processors with AVX-512. Its LSTM layer lays them out too; its cells are one fused operation, and the plain
+    one is nothing but overhead on either side. There is no rival for the sigmoid.
     """
-    return not fused and plan.gates * plan.hidden_size * (plan.input_size + plan.hidden_size) > 10**12 * rows
+    if plan.cell == kernels.CELLS["RNN_SIGMOID"] or (plan.cell == kernels.LSTM and not cell):
+        return False
+    weights = plan.gates * plan.hidden_size * (plan.input_size + plan.hidden_size)
+    if cell:
+        return weights > 120_000 * rows or (plan.gates == 1 and rows < 16)
+    return weights > 500_000 * rows

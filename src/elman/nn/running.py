@@ -12,9 +12,9 @@ from torch.nn.utils.rnn import PackedSequence
 from elman.nn import kernels, operators, recurrence
 from elman.nn.autograd import LayersFunction, needs_gradient
 from elman.nn.dropout import draw_masks
-from elman.nn.kernels import CELLS, LSTM, Passing, plan_for
+from elman.nn.kernels import CELLS, LSTM, Passing, Plan, plan_for
 from elman.nn.normalisation import norms_of
-from elman.nn.routes import Route, alike, route
+from elman.nn.routes import Route, alike, few_rows, route
 
 Layers = Any
 """RNN, GRU or LSTM of `layers.py`."""
@@ -138,8 +138,11 @@ def _by_kernels(layers: Layers, arranged: Arranged, way: Route) -> tuple[Tensor,
     x, sizes, count, states = arranged.x, arranged.sizes, arranged.count, arranged.states
     if count == 0 or (sizes is not None and (sizes.dtype != torch.int64 or sizes.device.type != "cpu")):
         return None
-    plan = plan_for(x.dtype, CELLS[layers.mode], layers.input_size, layers.hidden_size, layers.num_layers,
-                    layers.bidirectional, layers.bias)  # fmt: skip
+    make_plan = Plan if way is Route.OPERATORS else plan_for  # compilers want no caches in what they trace
+    plan = make_plan(x.dtype, CELLS[layers.mode], layers.input_size, layers.hidden_size, layers.num_layers,
+                     layers.bidirectional, layers.bias)  # fmt: skip
+    if way is Route.KERNELS and few_rows(plan, x.shape[:-1].numel(), cell=False):
+        return None
     weights = weights_of(layers, layers._flat_weights_names)
     if not alike(weights, x, plan.weight_shapes) or not alike(states, x, [(plan.rows, count, plan.hidden_size)] * len(states)):
         return None

@@ -44,8 +44,9 @@ def _by_kernels(cell: Cell, x: Tensor, states: tuple[Any, ...], way: Route) -> l
     count = x.shape[0]
     if count == 0 or x.shape[1] != cell.input_size or cell.hidden_size == 0 or len(states) > 1 + (cell.mode == "LSTM"):
         return None
-    plan = plan_for(x.dtype, CELLS[cell.mode], cell.input_size, cell.hidden_size, 1, False, bool(cell.bias))
-    if few_rows(plan, count, fused=False):
+    make_plan = Plan if way is Route.OPERATORS else plan_for  # compilers want no caches in what they trace
+    plan = make_plan(x.dtype, CELLS[cell.mode], cell.input_size, cell.hidden_size, 1, False, bool(cell.bias))
+    if way is Route.KERNELS and few_rows(plan, count, cell=True):
         return None
     weights = weights_of(cell, _NAMES[: plan.weights_per_row])
     if not alike(weights, x, plan.weight_shapes) or not alike(states, x, [(count, cell.hidden_size)] * len(states)):
