@@ -5,6 +5,7 @@ They are torch.nn's classes, so `isinstance(cell, torch.nn.LSTMCell)` holds. Sha
 
 from __future__ import annotations
 
+import math
 from typing import Any, final
 
 import torch
@@ -116,7 +117,7 @@ def _add_norms(cell: Any, layer_norm: bool) -> None:
 
 def _reset_parameters(cell: Any) -> None:
     """Weights drawn anew, exactly as torch.nn draws them; gains of layer normalisation 1, its shifts 0."""
-    stdv = cell.hidden_size**-0.5 if cell.hidden_size > 0 else 0
+    stdv = 1.0 / math.sqrt(cell.hidden_size) if cell.hidden_size > 0 else 0
     for name, weight in cell.named_parameters():
         if not name.startswith("norm"):
             torch.nn.init.uniform_(weight, -stdv, stdv)

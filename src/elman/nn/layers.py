@@ -8,6 +8,7 @@ Shapes: N sequences, T steps, D features, H hidden units, L layers, R directions
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, cast, final
 
@@ -65,7 +66,7 @@ class _Layers(torch.nn.RNNBase):
 
     def reset_parameters(self) -> None:
         """Weights drawn anew, exactly as torch.nn draws them; gains of layer normalisation 1, its shifts 0."""
-        stdv = self.hidden_size**-0.5
+        stdv = 1.0 / math.sqrt(self.hidden_size)
         for name in self._flat_weights_names:
             torch.nn.init.uniform_(getattr(self, name), -stdv, stdv)
         reset_norms(self)
