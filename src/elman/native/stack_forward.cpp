@@ -216,6 +216,11 @@ void Stack<T>::run_layer(int64_t row, Team& team) {
     }
   });
 
+  // What is given back has no number unset: of a step that a sequence does not have, the slot that only the walk writes.
+  if (input_.kept && input_.lengths && keeps_gates())
+    for (int64_t n = 0; n < count; ++n)
+      for (int64_t t = input_.lengths[n]; t < steps; ++t) std::fill_n(f.gates.at(t, n) + slots - hp, hp, T(0));
+
   const Rows<T> h = f.h, c = f.c;
   const int64_t end = reverse ? 1 : steps, hidden = shape_.hidden_size;
   for (int64_t n = 0; n < count; ++n) {
