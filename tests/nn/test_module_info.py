@@ -105,9 +105,10 @@ def test_errors(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_by_differences(name: str) -> None:
-    for ours, _, _, given in samples(name, grad=True, packed=True):
-        for check in (gradcheck, gradgradcheck):
-            assert _checked(check, ours, given)
+    for index, (ours, _, _, given) in enumerate(samples(name, grad=True, packed=True)):
+        assert _checked(gradcheck, ours, given)
+        if index % 5 == 0:  # slow; test_derivatives.py has every kind of layer
+            assert _checked(gradgradcheck, ours, given)
 
 
 def _checked(check: Any, module: Any, given: tuple[Any, ...]) -> bool:

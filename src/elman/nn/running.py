@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
@@ -106,11 +106,19 @@ def run(layers: Layers, given: Tensor | PackedSequence, hx: Any) -> tuple[Any, A
         return _by_torch(layers, given, hx)
     arranged = arrange(layers, given, hx)
     if arranged is None:
-        layers.plain_forward(given, hx)  # raises PyTorch's own error
-        raise AssertionError("PyTorch takes what Elman does not")
+        refuse(layers, given, hx)
     layers.check_input(arranged.x, arranged.sizes)
     outputs, *last = by_loop(layers, arranged, None)
     return give_back(layers, arranged, outputs, last)
+
+
+def refuse(layers: Layers, given: Tensor | PackedSequence, hx: Any) -> NoReturn:
+    """Raises PyTorch's own error for what `arrange` could not take."""
+    try:
+        layers.plain_forward(given, hx)
+    except AssertionError:  # PyTorch meets a mode that it does not know only after all other checks but this one
+        raise RuntimeError("Expected sequence length to be larger than 0 in RNN") from None
+    raise TypeError("the arguments of these layers must be those of torch.nn's; got others that PyTorch takes")
 
 
 def _by_torch(layers: Layers, given: Tensor | PackedSequence, hx: Any) -> tuple[Any, Any]:

@@ -42,8 +42,7 @@ def trace(layers: Any, given: Tensor, hx: Any) -> Trace:
         raise UsageError(f"`proj_size` must be 0 to be traced; got {layers.proj_size}; trace layers without projections")
     arranged = running.arrange(layers, given, hx)
     if arranged is None:
-        layers.plain_forward(given, hx)  # raises PyTorch's own error
-        raise AssertionError("PyTorch takes what Elman does not")
+        running.refuse(layers, given, hx)
     layers.check_input(arranged.x, None)
     rows: list[RowTrace] = []
     outputs, *last = running.by_loop(layers, arranged, rows)
