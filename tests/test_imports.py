@@ -34,6 +34,7 @@ ORDER = (
     ("engines",),
     ("network",),
     ("cells",),
+    ("nn",),
     ("native",),
     ("errors", "version"),
 )

@@ -106,8 +106,9 @@ def test_errors(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_by_differences(name: str) -> None:
     for index, (ours, _, _, given) in enumerate(samples(name, grad=True, packed=True)):
-        assert _checked(gradcheck, ours, given)
-        if index % 5 == 0:  # slow; test_derivatives.py has every kind of layer
+        if index % 2 == 0 or index < 4:  # slow; test_derivatives.py has every kind of layer
+            assert _checked(gradcheck, ours, given)
+        if index % 8 == 0:
             assert _checked(gradgradcheck, ours, given)
 
 
