@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,10 @@ def normalised_step(kind: str, p: dict[str, torch.Tensor], x: torch.Tensor, h: t
         return torch.tanh(ln(i + r, p["norm"]) + p["bias_ih"] + p["bias_hh"]), c
     if kind == "GRU":
         gains, two = (p["norm_ih"], p["norm_hh"]), 2 * H
-        i, r = (torch.cat([ln(v[:, :two], g[:two]), ln(v[:, two:], g[two:])], -1) for v, g in zip((i, r), gains, strict=True))
+        i, r = (
+            torch.cat([ln(v[:, :two], g[:two]), ln(v[:, two:], g[two:])], -1)
+            for v, g in zip((i, r), gains, strict=True)
+        )
         i, r = i + p["bias_ih"], r + p["bias_hh"]
         reset, update = torch.sigmoid((i + r)[:, :H]), torch.sigmoid((i + r)[:, H:two])
         new = torch.tanh(i[:, two:] + reset * r[:, two:])
@@ -118,7 +122,12 @@ def test_layer_normalisation_in_every_form(kind: str) -> None:
     assert_close(one[0], expected[0][:, 1], "float64 rounding")
     packed, last = layer(pack_padded_sequence(x, torch.tensor(SORTED)), hx)
     for n, steps in enumerate(SORTED):
-        alone = flat(layer(x[:steps, n : n + 1], tuple(s[:, n : n + 1] for s in first) if kind == "LSTM" else first[0][:, n : n + 1]))
+        alone = flat(
+            layer(
+                x[:steps, n : n + 1],
+                tuple(s[:, n : n + 1] for s in first) if kind == "LSTM" else first[0][:, n : n + 1],
+            )
+        )
         rows = [int(packed.batch_sizes[:t].sum()) + n for t in range(steps)]
         assert_close(packed.data[rows].detach().numpy(), alone[0][:, 0], "float64 rounding")
         for s, a in zip(flat(last), alone[1:], strict=True):
@@ -165,7 +174,7 @@ def by_pieces(layer: Any, x: torch.Tensor, hx: Any, resets: torch.Tensor) -> tup
     last = [torch.zeros_like(s) for s in first]
     for n in range(N):
         cuts = [0, *(t for t in range(1, T) if resets[t, n]), T]
-        for start, end in zip(cuts, cuts[1:], strict=False):
+        for start, end in itertools.pairwise(cuts):
             own = [torch.zeros_like(s[:, n : n + 1]) for s in first]
             for o, s in zip(own, first, strict=True):
                 if start == 0 and not resets[0, n]:

@@ -121,7 +121,11 @@ def test_an_optimiser_and_functional_call(kind: str) -> None:
             layer(x)[0].square().sum().backward()
             optimiser.step()
     other = {name: 2 * p.detach() for name, p in theirs.named_parameters()}
-    for a, b in zip(_flat(torch.func.functional_call(ours, other, (x,))), _flat(torch.func.functional_call(theirs, other, (x,)))):
+    for a, b in zip(
+        _flat(torch.func.functional_call(ours, other, (x,))),
+        _flat(torch.func.functional_call(theirs, other, (x,))),
+        strict=False,
+    ):
         assert_close(a.detach().numpy(), b.detach().numpy(), "float64 trained")
     for a, b in zip(_flat(ours(x)), _flat(theirs(x)), strict=True):
         assert_close(a.detach().numpy(), b.detach().numpy(), "float64 trained")
@@ -170,7 +174,7 @@ def test_bad_input_is_refused_in_pytorchs_words(kind: str, what: str) -> None:
         pytest.skip("not for this kind")
     said = []
     for layer in twins(kind):
-        with pytest.raises(Exception) as raised:  # noqa: PT011
+        with pytest.raises(Exception) as raised:
             layer(*bad_inputs(kind)[what])
         said.append((type(raised.value), str(raised.value)))
     assert said[0] == said[1]
@@ -181,7 +185,7 @@ def test_bad_input_is_refused_in_pytorchs_words(kind: str, what: str) -> None:
 def test_what_pytorch_does_not_have_is_refused_in_its_words_too(what: str, special: dict[str, Any]) -> None:
     said = []
     for layer in (torch.nn.RNN(D, H, dtype=torch.float64), elman.nn.RNN(D, H, dtype=torch.float64, **special)):
-        with pytest.raises(Exception) as raised:  # noqa: PT011
+        with pytest.raises(Exception) as raised:
             layer(*bad_inputs("RNN")[what])
         said.append((type(raised.value), str(raised.value)))
     assert said[0] == said[1]

@@ -47,7 +47,9 @@ def test_float64(kind: str, bias: bool, given: bool, taken: list[str]) -> None:
     expected, actual = results(theirs, x, first), results(ours, x, first)
     zero = {name for name, v in expected.items() if not v.any()}  # no state, no gradient of W_hh
     assert zero == ({"d_weight_hh"} if not given else set()) == {n for n, v in actual.items() if not v.any()}
-    assert_all_close({n: v for n, v in actual.items() if n not in zero}, {n: v for n, v in expected.items() if n not in zero})
+    assert_all_close(
+        {n: v for n, v in actual.items() if n not in zero}, {n: v for n, v in expected.items() if n not in zero}
+    )
     assert taken == ["step", "step_backward"]
 
 

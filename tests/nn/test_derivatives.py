@@ -106,7 +106,9 @@ def test_one_tensor_may_be_both_states(kind: str) -> None:
             x = inputs()
             shared = torch.full((1, N, H), 0.3, dtype=torch.float64, requires_grad=True)
             torch.manual_seed(3)
-            total = (layer(torch.randn(x.shape, dtype=x.dtype), (shared, shared) if kind == "LSTM" else shared)[0] ** 2).sum()
+            total = (
+                layer(torch.randn(x.shape, dtype=x.dtype), (shared, shared) if kind == "LSTM" else shared)[0] ** 2
+            ).sum()
             if order == 2:
                 (d,) = torch.autograd.grad(total, shared, create_graph=True)
                 total = (d**2).sum()

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 import elman.nn
 
 pytest.importorskip("expecttest", reason="PyTorch's test matrix needs expecttest")
-from torch.testing._internal import common_modules  # noqa: E402
+from torch.testing._internal import common_modules
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 NAMES = ("RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell")
@@ -88,7 +88,9 @@ def test_parameters_names_and_repr(name: str) -> None:
 def test_errors(name: str) -> None:
     info = INFOS[name]
     count = 0
-    for error in info.module_error_inputs_func(info, device="cpu", dtype=torch.float64, requires_grad=False, training=False):
+    for error in info.module_error_inputs_func(
+        info, device="cpu", dtype=torch.float64, requires_grad=False, training=False
+    ):
         given = error.module_error_input
         c, f = given.constructor_input, given.forward_input
 
@@ -113,7 +115,9 @@ def test_gradients_by_differences(name: str) -> None:
 
 
 def _checked(check: Any, module: Any, given: tuple[Any, ...]) -> bool:
-    given = tuple(g._replace(data=g.data.detach().requires_grad_()) if isinstance(g, PackedSequence) else g for g in given)
+    given = tuple(
+        g._replace(data=g.data.detach().requires_grad_()) if isinstance(g, PackedSequence) else g for g in given
+    )
     flat, shape = tree_flatten(unpacked(given))
     weights = list(module.parameters())
 

@@ -40,7 +40,7 @@ def arguments(mode: str, *, packed: bool = False, dropout: bool = False, batch_f
     rows = x.shape[:-1] if not batch_first else (T, N)
     masks = torch.rand(1, *rows, 2 * H, dtype=torch.float64) if dropout else None
     h, c = (*(s.requires_grad_() for s in states(kind, 4)), None)[:2]
-    weights = [p for p in layer.parameters()]
+    weights = list(layer.parameters())
     return [x.requires_grad_(), sizes, N, h, c, masks, weights, CELLS[mode], H, 2, True, True, batch_first]
 
 
@@ -66,7 +66,20 @@ def test_opcheck_of_the_second_derivative(mode: str) -> None:
     rows = {"GRU": 3, "LSTM": 4}.get(mode, 1) * 2
     x, *weights = (torch.randn(s, dtype=torch.float64, requires_grad=True) for s in ((2, 1, 1), (rows, 1), (rows, 2)))
     outputs, _, _, kept = OPS.layers(x, None, 1, None, None, None, weights, *plan, True)
-    given = (x, None, 1, None, None, None, weights, *plan, kept.detach(), torch.randn_like(outputs).requires_grad_(), None, None)
+    given = (
+        x,
+        None,
+        1,
+        None,
+        None,
+        None,
+        weights,
+        *plan,
+        kept.detach(),
+        torch.randn_like(outputs).requires_grad_(),
+        None,
+        None,
+    )
     checked = opcheck(OPS.layers_backward.default, (*given, [True, False, False, True, True]))
     assert set(checked.values()) == {"SUCCESS"}
 

@@ -77,7 +77,9 @@ def test_dropout_draws_the_same_masks(
     zero = {name for name, v in expected.items() if not v.any()}
     assert bool(zero) == (probability == 1)
     assert zero == {name for name, v in actual.items() if not v.any()}
-    assert_all_close({n: v for n, v in actual.items() if n not in zero}, {n: v for n, v in expected.items() if n not in zero})
+    assert_all_close(
+        {n: v for n, v in actual.items() if n not in zero}, {n: v for n, v in expected.items() if n not in zero}
+    )
     assert taken == ["forward", "backward"]
     other = results(ours, x, first, lengths_of, enforce_sorted=enforce_sorted, seed=5)
     assert probability == 1 or abs(other["outputs"] - actual["outputs"]).max() > 1e-3
@@ -103,7 +105,9 @@ def test_float32_is_as_exact_as_pytorch(kind: str, bidirectional: bool, size: tu
     for name in exact:
         if not exact[name].any():  # one step from a state of zeros
             assert_close(ours[name], exact[name].astype("float32"), zero=True)
-        elif exact[name].size < 64 or not abs(theirs[name] - exact[name]).any():  # the rounding of few numbers is chance
+        elif (
+            exact[name].size < 64 or not abs(theirs[name] - exact[name]).any()
+        ):  # the rounding of few numbers is chance
             assert_close(ours[name], exact[name].astype("float32"), "float32")
         else:
             # PyTorch adds up the steps of an RNN and a GRU one by one, the kernels all their rows in one chain.

@@ -118,7 +118,9 @@ def test_forward_mode(kind: str) -> None:
     def run(layer: Any) -> list[torch.Tensor]:
         torch.manual_seed(6)
         with forward_ad.dual_level():
-            x = forward_ad.make_dual(torch.randn(2, N, D, dtype=torch.float64), torch.ones(2, N, D, dtype=torch.float64))
+            x = forward_ad.make_dual(
+                torch.randn(2, N, D, dtype=torch.float64), torch.ones(2, N, D, dtype=torch.float64)
+            )
             with torch.no_grad():
                 return list(forward_ad.unpack_dual(layer(x)[0]))
 

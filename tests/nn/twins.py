@@ -35,11 +35,17 @@ def inputs(*, batch_first: bool = False, dtype: torch.dtype = torch.float64, con
     return torch.randn([2 * size for size in shape], dtype=dtype)[::2, ::2, ::2]
 
 
-def states(kind: str, rows: int, dtype: torch.dtype = torch.float64, *, contiguous: bool = True) -> tuple[torch.Tensor, ...]:
+def states(
+    kind: str, rows: int, dtype: torch.dtype = torch.float64, *, contiguous: bool = True
+) -> tuple[torch.Tensor, ...]:
     """Random h, and c of an LSTM."""
     made = []
     for _ in range(2 if kind == "LSTM" else 1):
-        made.append(torch.randn(rows, N, H, dtype=dtype) if contiguous else torch.randn(H, N, rows, dtype=dtype).permute(2, 1, 0))
+        made.append(
+            torch.randn(rows, N, H, dtype=dtype)
+            if contiguous
+            else torch.randn(H, N, rows, dtype=dtype).permute(2, 1, 0)
+        )
     return tuple(made)
 
 

@@ -142,6 +142,65 @@ class Layers32:
 
 class Layers64(Layers32): ...
 
+class LayerCalls32:
+    """Recurrent layers on the caller's memory: addresses, and distances in numbers. Nothing is checked but what is counted."""
+
+    def __init__(
+        self, cell: int, input_size: int, hidden_size: int, num_layers: int, bidirectional: bool, bias: bool, /
+    ) -> None: ...
+    def kept_size(self, steps: int, count: int, masks: bool, /) -> int:
+        """How many numbers a pass keeps for its backward pass."""
+    def forward(
+        self,
+        weights: list[int],
+        x: int,
+        x_step: int,
+        x_sequence: int,
+        steps: int,
+        count: int,
+        sizes: int,
+        packed_rows: int,
+        h: int,
+        c: int,
+        masks: int,
+        outputs: int,
+        outputs_step: int,
+        outputs_sequence: int,
+        last_h: int,
+        last_c: int,
+        kept: int,
+        threads: int,
+        /,
+    ) -> None: ...
+    def backward(
+        self,
+        weights: list[int],
+        x: int,
+        x_step: int,
+        x_sequence: int,
+        steps: int,
+        count: int,
+        sizes: int,
+        packed_rows: int,
+        masks: int,
+        kept: int,
+        d_outputs: int,
+        d_outputs_step: int,
+        d_outputs_sequence: int,
+        d_last_h: int,
+        d_last_c: int,
+        d_weights: list[int],
+        d_x: int,
+        d_x_step: int,
+        d_x_sequence: int,
+        d_h: int,
+        d_c: int,
+        threads: int,
+        /,
+    ) -> None: ...
+
+class LayerCalls64(LayerCalls32): ...
+
 def activate32(cell: int, x: Array, out: Array) -> None:
     """tanh, relu or sigmoid (0, 1, 2) of a vector, for tests."""
 

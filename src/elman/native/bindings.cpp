@@ -358,8 +358,9 @@ class PythonLayerCalls {
   // and `x_sequence` from sequence to sequence; or `packed_rows` of them, with how many each step has in `sizes`.
   // Only the addresses of h, c, masks, last_h, last_c and kept may be 0. Without kept there is no backward pass.
   void forward(const nb::list& weights, uintptr_t x, int64_t x_step, int64_t x_sequence, int64_t steps, int64_t count,
-               uintptr_t sizes, int64_t packed_rows, uintptr_t h, uintptr_t c, uintptr_t masks, uintptr_t outputs, int64_t outputs_step,
-               int64_t outputs_sequence, uintptr_t last_h, uintptr_t last_c, uintptr_t kept, int threads) {
+               uintptr_t sizes, int64_t packed_rows, uintptr_t h, uintptr_t c, uintptr_t masks, uintptr_t outputs,
+               int64_t outputs_step, int64_t outputs_sequence, uintptr_t last_h, uintptr_t last_c, uintptr_t kept,
+               int threads) {
     const std::vector<LayerSource<T>> from = sources(weights);
     check_packing(pointer<const int64_t>(sizes), steps, count, packed_rows);
     PassInput<T> input = pass({pointer<const T>(x), x_step, x_sequence}, steps, count, masks, kept);
@@ -374,9 +375,10 @@ class PythonLayerCalls {
   // With what the forward pass was given and has kept; `kept` is only read. An address of 0 is a gradient that is zero,
   // or not wanted.
   void backward(const nb::list& weights, uintptr_t x, int64_t x_step, int64_t x_sequence, int64_t steps, int64_t count,
-                uintptr_t sizes, int64_t packed_rows, uintptr_t masks, uintptr_t kept, uintptr_t d_outputs, int64_t d_outputs_step,
-                int64_t d_outputs_sequence, uintptr_t d_last_h, uintptr_t d_last_c, const nb::list& d_weights,
-                uintptr_t d_x, int64_t d_x_step, int64_t d_x_sequence, uintptr_t d_h, uintptr_t d_c, int threads) {
+                uintptr_t sizes, int64_t packed_rows, uintptr_t masks, uintptr_t kept, uintptr_t d_outputs,
+                int64_t d_outputs_step, int64_t d_outputs_sequence, uintptr_t d_last_h, uintptr_t d_last_c,
+                const nb::list& d_weights, uintptr_t d_x, int64_t d_x_step, int64_t d_x_sequence, uintptr_t d_h,
+                uintptr_t d_c, int threads) {
     const std::vector<LayerSource<T>> from = sources(weights);
     const std::vector<uintptr_t> to = addresses(d_weights);
     std::vector<RowGradients<T>> rows(from.size());

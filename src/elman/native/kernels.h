@@ -86,7 +86,7 @@ struct ForwardArgs {
   bool reverse;
   int64_t steps, hidden, padded;
   int64_t step0, step1;
-  int64_t turn;  // 1 to visit the panels of even steps from last to first, instead of those of odd steps
+  int64_t turn;   // 1 to visit the panels of even steps from last to first, instead of those of odd steps
   Rows<T> gates;  // in: the projected inputs; row t is at gates.at(t - gates_first)
   int64_t gates_first;
   Rows<T> h;          // the state after step t is at h.at(t + 1), before it at h.at(t), reverse: at h.at(t + 2)

@@ -117,9 +117,8 @@ void Layers<T>::run_backward(Rows<const T> d_outputs, State<const T> d_last, con
     const int parts = steps_ * count_ * hidden > 30000 ? team.size() : 1;
     team.share(parts, steps_, 1, [&](int64_t from, int64_t to) {
       for (int64_t t = from; t < to; ++t) {
-        const Rows<const T> natural = starts_.empty()
-                                          ? Rows<const T>{d_outputs.at(t), 0, d_outputs.sequence}
-                                          : Rows<const T>{d_outputs.data + starts_at(t) * width, 0, width};
+        const Rows<const T> natural = starts_.empty() ? Rows<const T>{d_outputs.at(t), 0, d_outputs.sequence}
+                                                      : Rows<const T>{d_outputs.data + starts_at(t) * width, 0, width};
         for (int64_t n = 0; n < alive(t); ++n)
           for (int64_t d = 0; d < shape_.directions; ++d) {
             T* row = padded + (t * count_ + n) * wide + d * hp;

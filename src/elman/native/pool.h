@@ -22,7 +22,7 @@ class Team {
  public:
   struct Alone {};
   Team();
-  explicit Team(int most);  // no more threads than that, and no more than `threads()`
+  explicit Team(int most);            // no more threads than that, and no more than `threads()`
   explicit Team(Alone) : size_(1) {}  // the caller by itself
   ~Team();
   Team(const Team&) = delete;

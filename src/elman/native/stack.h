@@ -38,8 +38,9 @@ struct PassInput {
   bool keep = false;
   bool drop = false;  // dropout between layers
   uint64_t seed = 0, update = 0;
-  const T* masks = nullptr;  // dropout whose masks are given: for each layer but the last, rows of R * H like the inputs'
-  T* kept = nullptr;         // `kept_size` numbers for what a pass keeps, or null
+  const T* masks =
+      nullptr;        // dropout whose masks are given: for each layer but the last, rows of R * H like the inputs'
+  T* kept = nullptr;  // `kept_size` numbers for what a pass keeps, or null
 };
 
 // Where the gradients of one row's parameters go. Null where one is not wanted.
@@ -53,9 +54,9 @@ struct RowGradients {
 // Where the gradients go. Null where one is not wanted.
 template <class T>
 struct PassGradients {
-  T* parameters = nullptr;  // the whole block; only the layers' part is written
-  Rows<T> inputs;           // rows of D numbers, in whichever order
-  State<T> state;           // of the initial state
+  T* parameters = nullptr;                // the whole block; only the layers' part is written
+  Rows<T> inputs;                         // rows of D numbers, in whichever order
+  State<T> state;                         // of the initial state
   const RowGradients<T>* rows = nullptr;  // instead of the block: one by one
 };
 
@@ -161,14 +162,14 @@ class Stack {
     std::vector<T*> masks, dropped;  // by layer: (T, N, R * Hp)
   };
 
-  std::vector<LayerSource<T>> sources_;    // by row
-  std::vector<LayerWeights<T>> weights_;   // by row
+  std::vector<LayerSource<T>> sources_;   // by row
+  std::vector<LayerWeights<T>> weights_;  // by row
   Place at_;
   std::vector<Buffer<T>> gates_, h_, c_, masks_, dropped_;
-  bool inputs_loaded_ = false;              // into x_
-  Buffer<T> x_;                             // (T, N, D padded)
-  Buffer<T> d_gates_;                       // (T, N, S * Hp), where the kept gates must stay
-  const T* d_gates_at_ = nullptr;           // gradients of the gates of the row just worked on
+  bool inputs_loaded_ = false;     // into x_
+  Buffer<T> x_;                    // (T, N, D padded)
+  Buffer<T> d_gates_;              // (T, N, S * Hp), where the kept gates must stay
+  const T* d_gates_at_ = nullptr;  // gradients of the gates of the row just worked on
   Buffer<T> last_h_, last_c_;
   Buffer<T> dh_, dc_;            // (N, Hp)
   Buffer<T> d_above_, d_below_;  // (T, N, R * Hp)

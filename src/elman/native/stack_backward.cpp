@@ -129,8 +129,7 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
       for (int64_t i = 0; i < inputs; ++i)
         for (int64_t g = 0; g < gates; ++g)
           sums.push_back({d_gates + input_slot(shape_.cell, static_cast<int>(g)) * hp, slots, hidden,
-                          x.at(from) + i * hp, x.sequence, piece,
-                          to.ih + g * hidden * features + i * piece, features});
+                          x.at(from) + i * hp, x.sequence, piece, to.ih + g * hidden * features + i * piece, features});
     }
   }
   for (const Sum<T>& s : sums) {
@@ -284,8 +283,8 @@ void Stack<T>::backward(const PassGradients<T>& into, Rows<const T> d_outputs, S
     if (layer > 0) {
       if (dropping()) {
         const int64_t first = from * count * wide();
-        k_.multiply(d_below.data + first, d_below.data + first,
-                    at_.masks[static_cast<std::size_t>(layer - 1)] + first, (steps - from) * count * wide());
+        k_.multiply(d_below.data + first, d_below.data + first, at_.masks[static_cast<std::size_t>(layer - 1)] + first,
+                    (steps - from) * count * wide());
       }
       d_above_.swap(d_below_);
       d_outputs = {d_above_.data(), count * wide(), wide()};

@@ -88,7 +88,8 @@ void Stack<T>::load_inputs(Team& team) {
       for (int64_t n = 0; n < input_.count; ++n) {
         const int64_t at = n * input_.steps + t;
         const T* row = table ? table + input_.tokens[at] * features : input_.dense.at(t, n);
-        if (input_.starts) row = t < input_.lengths[n] ? input_.dense.data + (input_.starts[t] + n) * features : nullptr;
+        if (input_.starts)
+          row = t < input_.lengths[n] ? input_.dense.data + (input_.starts[t] + n) * features : nullptr;
         fill_rows(x + (t * input_.count + n) * padded, padded, row, 1, features, padded);
       }
   });
@@ -216,7 +217,8 @@ void Stack<T>::run_layer(int64_t row, Team& team) {
     }
   });
 
-  // What is given back has no number unset: of a step that a sequence does not have, the slot that only the walk writes.
+  // What is given back has no number unset: of a step that a sequence does not have, the slot that only the walk
+  // writes.
   if (input_.kept && input_.lengths && keeps_gates())
     for (int64_t n = 0; n < count; ++n)
       for (int64_t t = input_.lengths[n]; t < steps; ++t) std::fill_n(f.gates.at(t, n) + slots - hp, hp, T(0));
@@ -298,7 +300,8 @@ void Stack<T>::forward(const LayerSource<T>* sources, uint64_t version, const Pa
     for (const auto* states : {&at_.h, &at_.c})
       for (T* const at : *states)
         if (at)
-          for (int64_t t : {int64_t{0}, input.steps + 1}) std::fill_n(at + t * input.count * wide(), input.count * wide(), T(0));
+          for (int64_t t : {int64_t{0}, input.steps + 1})
+            std::fill_n(at + t * input.count * wide(), input.count * wide(), T(0));
   pass(team);
 }
 

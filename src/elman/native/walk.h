@@ -208,8 +208,8 @@ void backward_cell(const BackwardArgs<T>& b) {
       const T* panel = b.weights.data + v * W * G * b.hidden;
       for_row_tiles(b.n0, b.n1, tile_rows<T>(vectors), [&](int64_t first, int64_t count) {
         if (!all_cut)
-          row_tiles<T>.of[count][vectors](b.d_gates.at(t, first) + recurrent_slot(C) * b.padded,
-                                          b.d_gates.sequence, G, b.hidden, b.padded, panel, tile);
+          row_tiles<T>.of[count][vectors](b.d_gates.at(t, first) + recurrent_slot(C) * b.padded, b.d_gates.sequence, G,
+                                          b.hidden, b.padded, panel, tile);
         for (int64_t i = 0; i < count; ++i) {
           const int64_t n = first + i;
           const bool alive = !b.lengths || t < b.lengths[n];

@@ -19,7 +19,7 @@ class LayersFunction(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         plan: Plan,
         count: int,
@@ -41,7 +41,7 @@ class LayersFunction(torch.autograd.Function):
         return passed.outputs, passed.h, passed.c
 
     @staticmethod
-    def backward(ctx: Any, *d: Tensor | None) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *d: Tensor | None) -> tuple[Any, ...]:
         x, sizes, h, c, masks, kept, *weights = ctx.saved_tensors
         given = Passing(x, sizes, ctx.count, h, c, masks, ctx.batch_first)
         need = ctx.needs_input_grad
@@ -65,13 +65,11 @@ def needs_gradient(given: Passing, weights: list[Tensor]) -> bool:
     return any(s is not None and s.requires_grad for s in (given.h, given.c))
 
 
-
-
 class StepFunction(torch.autograd.Function):
     """The same for one step: x (N, D), states (N, H)."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, plan: Plan, x: Tensor, h: Tensor | None, c: Tensor | None, *weights: Tensor
     ) -> tuple[Tensor, ...]:
         passed = kernels.step(plan, Passing(x, None, x.shape[0], h, c, None, False), weights, keep=True)
@@ -81,7 +79,7 @@ class StepFunction(torch.autograd.Function):
         return (passed.h,) if passed.c is None else (passed.h, passed.c)
 
     @staticmethod
-    def backward(ctx: Any, *d: Tensor | None) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *d: Tensor | None) -> tuple[Any, ...]:
         x, h, c, kept, *weights = ctx.saved_tensors
         need = ctx.needs_input_grad
         wanted = (need[1], need[2], need[3], *need[4:])
@@ -90,8 +88,8 @@ class StepFunction(torch.autograd.Function):
         if torch.is_grad_enabled():  # create_graph: as a sequence of one step
             from elman.nn import operators
 
-            x, h, c, d_h, d_c = (None if t is None else t[None] for t in (x, h, c, d_h, d_c))
-            given = given._replace(x=x, h=h, c=c)
+            h, c, d_h, d_c = (None if t is None else t[None] for t in (h, c, d_h, d_c))
+            given = given._replace(x=x[None], h=h, c=c)
             found = operators.backward(ctx.plan, given, weights, kept, None, (d_h, d_c), wanted)
             of_given = [None if t is None else t[0] for t in found[:3]]
         else:

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, _VF
+from torch import _VF, Tensor
 
 from elman.nn import recurrence
 from elman.nn.kernels import CELLS, LSTM, Passing, Plan
 
-_FUNCTIONS = {CELLS["RNN_TANH"]: _VF.rnn_tanh, CELLS["RNN_RELU"]: _VF.rnn_relu, CELLS["GRU"]: _VF.gru, LSTM: _VF.lstm}
+_FUNCTIONS: dict[int, Any] = {
+    CELLS["RNN_TANH"]: _VF.rnn_tanh,
+    CELLS["RNN_RELU"]: _VF.rnn_relu,
+    CELLS["GRU"]: _VF.gru,
+    LSTM: _VF.lstm,
+}
 
 
 def forward(plan: Plan, given: Passing, weights: Sequence[Tensor]) -> list[Tensor]:

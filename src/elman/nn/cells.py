@@ -33,7 +33,9 @@ class RNNCell(torch.nn.RNNCell):
         dtype: Any = None, *, layer_norm: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(input_size, hidden_size, bias, nonlinearity, device, dtype)
-        self.mode = _RNN_MODES.get(nonlinearity, "RNN_TANH")  # another nonlinearity is refused by the first step, as in torch.nn
+        self.mode = _RNN_MODES.get(
+            nonlinearity, "RNN_TANH"
+        )  # another nonlinearity is refused by the first step, as in torch.nn
         _add_norms(self, layer_norm)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:

@@ -36,7 +36,14 @@ class Plan:
     """What layers are, without their weights: one for all layers of the same sizes (`plan_for`)."""
 
     def __init__(
-        self, dtype: torch.dtype, cell: int, input_size: int, hidden_size: int, num_layers: int, bidirectional: bool, bias: bool
+        self,
+        dtype: torch.dtype,
+        cell: int,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bidirectional: bool,
+        bias: bool,
     ) -> None:
         self.dtype, self.cell, self.gates, self.bias = dtype, cell, GATES[cell], bias
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
@@ -98,7 +105,7 @@ class Passing(NamedTuple):
 
     x        inputs
     sizes    (T,) int64, how many sequences have each step, where the inputs are packed; else None
-    count    N
+    sequences    N
     h, c     first states; None for zeros
     masks    (L - 1, T, N, R * H), packed (L - 1, M, R * H): what the outputs of all layers but the last are multiplied by; or None
     batch_first  whether dense inputs are (N, T, D)
@@ -106,7 +113,7 @@ class Passing(NamedTuple):
 
     x: Tensor
     sizes: Tensor | None
-    count: int
+    sequences: int
     h: Tensor | None
     c: Tensor | None
     masks: Tensor | None
@@ -125,7 +132,9 @@ def forward(plan: Plan, given: Passing, weights: Sequence[Tensor], keep: bool) -
     x, step, sequence = _rows(x, sizes, batch_first)
     steps = given.steps
     outputs = x.new_empty((*x.shape[:-1], plan.width))
-    outputs_step, outputs_sequence = (plan.width, steps * plan.width) if batch_first else (count * plan.width, plan.width)
+    outputs_step, outputs_sequence = (
+        (plan.width, steps * plan.width) if batch_first else (count * plan.width, plan.width)
+    )
     last_h = x.new_empty((plan.rows, count, plan.hidden_size))
     last_c = torch.empty_like(last_h) if plan.cell == LSTM else None
     kept = None
@@ -186,7 +195,7 @@ def backward(
 def step(plan: Plan, given: Passing, weights: Sequence[Tensor], keep: bool) -> Passed:
     """One step of one layer: x (N, D), states (N, H); the outputs are the new h."""
     x = given.x if given.x.stride(1) == 1 else given.x.contiguous()
-    count = given.count
+    count = given.sequences
     last_h = x.new_empty((count, plan.hidden_size))
     last_c = torch.empty_like(last_h) if plan.cell == LSTM else None
     kept = x.new_empty(plan.kept_size(1, count, False)) if keep else None
@@ -210,10 +219,10 @@ def step_backward(
     x = given.x if given.x.stride(1) == 1 else given.x.contiguous()
     d_h, d_c = (None if d is None else d.contiguous() for d in d_last)
     to_x = x.new_empty(x.shape) if wanted[0] else None
-    to_h, to_c = (x.new_empty((given.count, plan.hidden_size)) if want else None for want in wanted[1:3])
+    to_h, to_c = (x.new_empty((given.sequences, plan.hidden_size)) if want else None for want in wanted[1:3])
     to_weights = [x.new_empty(w.shape) if want else None for w, want in zip(weights, wanted[3:], strict=True)]
     plan.core.backward(
-        [w.data_ptr() for w in weights], x.data_ptr(), 0, x.stride(0), 1, given.count, 0, 0, 0, kept.data_ptr(), 0, 0, 0,
+        [w.data_ptr() for w in weights], x.data_ptr(), 0, x.stride(0), 1, given.sequences, 0, 0, 0, kept.data_ptr(), 0, 0, 0,
         _address(d_h), _address(d_c), [_address(w) for w in to_weights], _address(to_x), 0, plan.input_size, _address(to_h),
         _address(to_c), torch.get_num_threads(),
     )  # fmt: skip

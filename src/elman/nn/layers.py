@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, cast, final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -72,7 +72,7 @@ class _Layers(torch.nn.RNNBase):
         reset_norms(self)
 
     def extra_repr(self) -> str:
-        parts = [cast(str, super().extra_repr())]
+        parts = [super().extra_repr()]
         if self.mode == "RNN_SIGMOID":
             parts.append("nonlinearity=sigmoid")
         if self.layer_norm:

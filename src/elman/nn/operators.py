@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from elman.nn import by_torch, kernels
-from elman.nn.kernels import LSTM, PassGradients, Passed, Passing, Plan, plan_for
+from elman.nn.kernels import LSTM, Passed, PassGradients, Passing, Plan, plan_for
 
 _LIBRARY = torch.library.Library("elman", "DEF")
 _SIZES = "int cell, int hidden_size, int num_layers, bool bidirectional, bool bias, bool batch_first"
@@ -51,8 +51,8 @@ def backward(
     x, h, c, of_weights = torch.ops.elman.layers_backward(
         *_arguments(plan, given, weights), kept, d_outputs, *d_last, list(wanted)
     )
-    found = [d if want else None for d, want in zip((x, h, c, *of_weights), wanted, strict=True)]
-    return PassGradients(*found[:3], found[3:])
+    d_x, d_h, d_c, *d_weights = (d if want else None for d, want in zip((x, h, c, *of_weights), wanted, strict=True))
+    return PassGradients(d_x, d_h, d_c, d_weights)
 
 
 def _arguments(plan: Plan, given: Passing, weights: Sequence[Tensor]) -> tuple[Any, ...]:
@@ -73,7 +73,8 @@ def _layers(
     plan = _plan(x, cell, hidden_size, num_layers, bidirectional, bias)
     weights = [w.contiguous() for w in weights]
     passed = kernels.forward(plan, Passing(x, sizes, count, h, c, masks, batch_first), weights, keep)
-    return passed.outputs, passed.h, *(x.new_empty(0) if t is None else t for t in (passed.c, passed.kept))
+    last_c, kept = (x.new_empty(0) if t is None else t for t in (passed.c, passed.kept))
+    return passed.outputs, passed.h, last_c, kept
 
 
 def _fake_layers(
@@ -142,7 +143,14 @@ def _derivative(ctx: Any, d_outputs: Tensor | None, d_h: Tensor | None, d_c: Ten
     )
     d_x, d_first_h, d_first_c, of_weights = found
     d_weights = [d if want else None for d, want in zip(of_weights, wanted[3:], strict=True)]
-    given = (d_x if wanted[0] else None, None, None, d_first_h if wanted[1] else None, d_first_c if wanted[2] else None, None)
+    given = (
+        d_x if wanted[0] else None,
+        None,
+        None,
+        d_first_h if wanted[1] else None,
+        d_first_c if wanted[2] else None,
+        None,
+    )
     return (*given, d_weights, *(None,) * (_AFTER + 1))
 
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, _VF
+from torch import _VF, Tensor
 
 EPSILON = 1e-5
 GATES: dict[str, tuple[str, ...]] = {"GRU": ("r", "z", "n"), "LSTM": ("i", "f", "g", "o")}
@@ -62,7 +62,10 @@ def step(
     projected, recurrent = x @ w_ih.T, h @ w_hh.T
     if norms and mode in GATES:
         groups = (4 * size,) if mode == "LSTM" else (2 * size, size)
-        projected, recurrent = normalised(projected, norms["norm_ih"], groups), normalised(recurrent, norms["norm_hh"], groups)
+        projected, recurrent = (
+            normalised(projected, norms["norm_ih"], groups),
+            normalised(recurrent, norms["norm_hh"], groups),
+        )
     elif norms:
         projected, recurrent = normalised(projected + recurrent, norms["norm"], (size,)), torch.zeros_like(recurrent)
     if b_ih is not None and b_hh is not None:

@@ -22,7 +22,9 @@ def forward_with_resets(layers: Any, given: Tensor | PackedSequence, hx: Any, re
         raise UsageError("`resets` must be None with a PackedSequence; got both; pad it with pad_packed_sequence")
     if not isinstance(resets, Tensor) or resets.dtype != torch.bool or resets.shape != given.shape[:-1]:
         came = f"{resets.dtype} {tuple(resets.shape)}" if isinstance(resets, Tensor) else type(resets).__name__
-        raise UsageError(f"`resets` must be torch.bool of shape {tuple(given.shape[:-1])}; got {came}; give one for each step")
+        raise UsageError(
+            f"`resets` must be torch.bool of shape {tuple(given.shape[:-1])}; got {came}; give one for each step"
+        )
     steps = given.shape[1 if layers.batch_first and given.dim() == 3 else 0]
     if steps != 1 and given.dim() in (2, 3) and given.numel() and bool(resets.any()):
         return _cut(layers, given, hx, resets)
@@ -44,7 +46,7 @@ def _cut(layers: Any, given: Tensor, hx: Any, resets: Tensor) -> tuple[Any, Any]
     steps, count = fresh.shape
     pieces = _Pieces(fresh)
     data = x.reshape(steps * count, -1).index_select(0, pieces.rows)
-    states = None
+    states: Any = None
     if hx is not None:
         states = hx if isinstance(hx, (tuple, list)) else (hx,)
         states = [s[:, None] for s in states] if single else states
@@ -52,7 +54,9 @@ def _cut(layers: Any, given: Tensor, hx: Any, resets: Tensor) -> tuple[Any, Any]
         states = tuple(first) if isinstance(hx, (tuple, list)) else first[0]
     passed, last = layers.forward(PackedSequence(data, pieces.sizes), states)
     outputs = passed.data.index_select(0, pieces.places).reshape(steps, count, -1)
-    ends = [pieces.last_state(s, 2 if layers.bidirectional else 1) for s in (last if isinstance(last, tuple) else (last,))]
+    ends = [
+        pieces.last_state(s, 2 if layers.bidirectional else 1) for s in (last if isinstance(last, tuple) else (last,))
+    ]
     if batch_first:
         outputs = outputs.transpose(0, 1)
     if single:

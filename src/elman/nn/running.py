@@ -23,13 +23,13 @@ Layers = Any
 class Arranged(NamedTuple):
     """What a call was given, in one form.
 
-    x (T, N, D), (N, T, D) or packed (M, D); sizes (T,) where packed; states () for zeros, (h,) or (h, c), sequences in the order
-    of x; order and back: the permutations of a packed batch, there and back; single: whether it was one sequence without N.
+    x (T, N, D), (N, T, D) or packed (M, D); sizes (T,) where packed; sequences: N; states () for zeros, (h,) or (h, c), sorted as x
+    is; order and back: the permutations of a packed batch, there and back; single: whether it was one sequence without N.
     """
 
     x: Tensor
     sizes: Tensor | None
-    count: int
+    sequences: int
     states: tuple[Tensor, ...]
     order: Tensor | None
     back: Tensor | None
@@ -143,7 +143,7 @@ def weights_of(module: Any, names: Sequence[str]) -> list[Tensor]:
 
 def _by_kernels(layers: Layers, arranged: Arranged, way: Route) -> tuple[Tensor, list[Tensor]] | None:
     """Outputs and last states; None where a tensor is not as the kernels need it."""
-    x, sizes, count, states = arranged.x, arranged.sizes, arranged.count, arranged.states
+    x, sizes, count, states = arranged.x, arranged.sizes, arranged.sequences, arranged.states
     if count == 0 or (sizes is not None and (sizes.dtype != torch.int64 or sizes.device.type != "cpu")):
         return None
     make_plan = Plan if way is Route.OPERATORS else plan_for  # compilers want no caches in what they trace
@@ -152,7 +152,9 @@ def _by_kernels(layers: Layers, arranged: Arranged, way: Route) -> tuple[Tensor,
     if way is Route.KERNELS and few_rows(plan, x.shape[:-1].numel(), cell=False):
         return None
     weights = weights_of(layers, layers._flat_weights_names)
-    if not alike(weights, x, plan.weight_shapes) or not alike(states, x, [(plan.rows, count, plan.hidden_size)] * len(states)):
+    if not alike(weights, x, plan.weight_shapes) or not alike(
+        states, x, [(plan.rows, count, plan.hidden_size)] * len(states)
+    ):
         return None
     masks = None
     if layers.training and layers.dropout and layers.num_layers > 1:
@@ -165,7 +167,9 @@ def _by_kernels(layers: Layers, arranged: Arranged, way: Route) -> tuple[Tensor,
     else:
         weights = [w.contiguous() for w in weights]
         if needs_gradient(passing, weights):
-            outputs, *last = LayersFunction.apply(plan, count, batch_first, x, sizes, h, c, masks, *weights)
+            outputs, *last = LayersFunction.apply(  # type: ignore[no-untyped-call]
+                plan, count, batch_first, x, sizes, h, c, masks, *weights
+            )
             return outputs, last
         passed = kernels.forward(plan, passing, weights, keep=False)
     return passed.outputs, [passed.h] if plan.cell != LSTM or passed.c is None else [passed.h, passed.c]
@@ -185,14 +189,15 @@ def by_loop(layers: Layers, arranged: Arranged, traces: list[recurrence.RowTrace
     rows = layers.num_layers * directions
     states = list(arranged.states)
     if not states:
-        zeros = x.new_zeros((rows, arranged.count, layers.hidden_size))
+        zeros = x.new_zeros((rows, arranged.sequences, layers.hidden_size))
         states = [zeros, zeros] if layers.mode == "LSTM" else [zeros]
     masks = None
     if layers.training and layers.dropout and layers.num_layers > 1:
         width = layers.hidden_size * directions
         masks = draw_masks(layers.dropout, layers.num_layers, *_rows_of(arranged, layers.batch_first), width)
+    weights = weights_of(layers, layers._flat_weights_names)
     outputs, *last = recurrence.layers(
-        layers.mode, x.transpose(0, 1) if batch_first else x, arranged.sizes, states, weights_of(layers, layers._flat_weights_names), bias=layers.bias,
+        layers.mode, x.transpose(0, 1) if batch_first else x, arranged.sizes, states, weights, bias=layers.bias,
         directions=directions, masks=masks, norms=norms_of(layers), traces=traces,
     )  # fmt: skip
     return [outputs.transpose(0, 1) if batch_first else outputs, *last]

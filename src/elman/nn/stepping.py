@@ -57,7 +57,7 @@ def _by_kernels(cell: Cell, x: Tensor, states: tuple[Any, ...], way: Route) -> l
     h, c = (*states, None, None)[:2]
     passing = Passing(x, None, count, h, c, None, False)
     if needs_gradient(passing, weights):
-        found: tuple[Tensor, ...] = StepFunction.apply(plan, x, h, c, *weights)
+        found: tuple[Tensor, ...] = StepFunction.apply(plan, x, h, c, *weights)  # type: ignore[no-untyped-call]
         return list(found)
     passed = kernels.step(plan, passing, weights, keep=False)
     return [passed.h] if passed.c is None else [passed.h, passed.c]
@@ -103,12 +103,8 @@ def _check(cell: Cell, x: Tensor, hx: Any) -> None:
         raise RuntimeError(f"input has inconsistent input_size: got {x.shape[-1]} expected {cell.input_size}")
     for index, state in enumerate(() if hx is None else hx):
         if state.dim() == x.dim() == 2 and state.shape[0] != x.shape[0]:
-            raise RuntimeError(
-                f"Input batch size {x.shape[0]} doesn't match hidden{index} batch size {state.shape[0]}"
-            )
+            raise RuntimeError(f"Input batch size {x.shape[0]} doesn't match hidden{index} batch size {state.shape[0]}")
         if state.shape[-1] != cell.hidden_size:
             raise RuntimeError(
                 f"hidden{index} has inconsistent hidden_size: got {state.shape[-1]}, expected {cell.hidden_size}"
             )
-
-

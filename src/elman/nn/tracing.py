@@ -39,7 +39,9 @@ def trace(layers: Any, given: Tensor, hx: Any) -> Trace:
     if isinstance(given, PackedSequence):
         raise UsageError("`input` must be a tensor to be traced; got a PackedSequence; pad it with pad_packed_sequence")
     if layers.proj_size:
-        raise UsageError(f"`proj_size` must be 0 to be traced; got {layers.proj_size}; trace layers without projections")
+        raise UsageError(
+            f"`proj_size` must be 0 to be traced; got {layers.proj_size}; trace layers without projections"
+        )
     arranged = running.arrange(layers, given, hx)
     if arranged is None:
         running.refuse(layers, given, hx)
@@ -50,7 +52,11 @@ def trace(layers: Any, given: Tensor, hx: Any) -> Trace:
 
     def like_outputs(found: dict[str, Tensor]) -> dict[str, Tensor]:
         turned = {name: t.transpose(0, 1) if layers.batch_first else t for name, t in found.items()}
-        return {name: t.squeeze(0 if layers.batch_first else 1) for name, t in turned.items()} if arranged.single else turned
+        return (
+            {name: t.squeeze(0 if layers.batch_first else 1) for name, t in turned.items()}
+            if arranged.single
+            else turned
+        )
 
     named = zip((end[1:] for end in row_ends(layers)), rows, strict=True)
     return Trace(shown, state, {name: LayerTrace(like_outputs(r.states), like_outputs(r.gates)) for name, r in named})
