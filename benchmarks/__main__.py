@@ -1,7 +1,8 @@
 """python -m benchmarks [GROUP ...] [--full] [--threads N] [--samples N] [--json FILE [--go-on]]
 
-Groups: peak, seeds, streams, layers, memory; all of them where none is named. Prints a table a group and, for layers, the geometric
-means. `--full` runs the whole grid of layers (an hour); without it a corner of it. JAX and ONNX Runtime take part where they
+Groups: peak, seeds, streams, layers, inside, memory; all of them where none is named. Prints a table a group and, for layers and
+for those inside PyTorch, the geometric means. `--full` runs the whole grid of layers (an hour); without it a corner of it. JAX and
+ONNX Runtime take part where they
 are installed; $ELMAN_RIVALS_PYTHON may name another interpreter that has them.
 """
 
@@ -12,6 +13,7 @@ import json
 import os
 import platform
 import sys
+from itertools import product
 from math import exp, log
 from pathlib import Path
 from typing import Any
@@ -77,7 +79,7 @@ def _write(path: Path, bench: Bench, results: list[Result]) -> None:
 def line(result: Result, peak: float) -> str:
     """One result: ours, each rival and how many times as long it takes, and our share of the peak."""
     case = result.case
-    parts = [f"{case.name:28s}"]
+    parts = [f"{case.name:34s}" if case.group == "inside" else f"{case.name:28s}"]
     first, *rivals = result.seconds
     parts.append(f"{first} {_time(result.median(first) / case.per):>9s}/{case.unit} ±{result.spread(first):4.0%}")
     for rival in rivals:
@@ -107,16 +109,18 @@ def _peak(results: list[Result]) -> float:
 
 def _means(results: list[Result]) -> None:
     """Geometric means of the ratios to torch.nn, by cell and mode, and the slowest case of each."""
-    for cell in CELLS:
-        for mode in ("train", "forward"):
-            found = [r for r in results if r.case.group == "layers" and "torch" in r.seconds
-                     and (r.case.params["cell"], r.case.params["mode"]) == (cell, mode)]  # fmt: skip
-            if found:
-                mean = exp(sum(log(r.ratio("torch")) for r in found) / len(found))
-                worst = min(found, key=lambda r: r.ratio("torch"))
-                below = sum(r.ratio("torch") < 1 for r in found)
-                print(f"{cell} {mode}: {mean:.2f} times torch.nn in the geometric mean of {len(found)}; least "
-                      f"{worst.ratio('torch'):.2f} ({worst.case.name}); {below} slower")  # fmt: skip
+    kinds = [(group, rival, form) for group, rival in (("layers", "torch"), ("inside", "torch.nn"))
+             for form in ((None,) if group == "layers" else ("padded", "packed", "busy"))]  # fmt: skip
+    for (group, rival, form), cell, mode in product(kinds, CELLS, ("train", "forward")):
+        found = [r for r in results if r.case.group == group and rival in r.seconds and r.case.params.get("form") == form
+                 and (r.case.params["cell"], r.case.params["mode"]) == (cell, mode)]  # fmt: skip
+        if found:
+            mean = exp(sum(log(r.ratio(rival)) for r in found) / len(found))
+            worst = min(found, key=lambda r: r.ratio(rival))
+            below = sum(r.ratio(rival) < 1 for r in found)
+            what = f"{group} {form} {cell} {mode}" if form else f"{cell} {mode}"
+            print(f"{what}: {mean:.2f} times torch.nn in the geometric mean of {len(found)}; least "
+                  f"{worst.ratio(rival):.2f} ({worst.case.name}); {below} slower")  # fmt: skip
 
 
 def _time(seconds: float) -> str:

@@ -21,6 +21,9 @@ TOLERANCE = 2e-4
 """Largest difference between float32 contenders, as a share of the largest entry: sums of some thousand products, through up
 to a thousand steps."""
 
+TOGETHER = {"elman.nn": "inside", "torch.nn": "inside"}
+"""Contenders that share a process, and its name."""
+
 QUIET = 0.15
 """A sample counts as disturbed when other programs used more than this share of the processors meanwhile."""
 
@@ -34,11 +37,14 @@ class Contender:
     versions: str
 
     @classmethod
-    def start(cls, name: str, threads: int) -> Contender | None:
+    def start(cls, name: str, threads: int, beside: Contender | None = None) -> Contender | None:
         """None where its libraries are not installed. $ELMAN_RIVALS_PYTHON may name an interpreter that has them."""
+        if beside is not None:
+            return cls(name, beside.process, "")
         python = os.environ.get("ELMAN_RIVALS_PYTHON", sys.executable) if name in ("jax", "onnx") else sys.executable
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
-        process = subprocess.Popen([python, "-m", "benchmarks.worker", name, str(threads)], stdin=subprocess.PIPE,
+        module = TOGETHER.get(name, name)
+        process = subprocess.Popen([python, "-m", "benchmarks.worker", module, str(threads)], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)  # fmt: skip
         assert process.stdout is not None
         hello = process.stdout.readline()
@@ -46,7 +52,7 @@ class Contender:
 
     def order(self, **order: Any) -> dict[str, Any]:
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.write(json.dumps({**order, "name": self.name}) + "\n")
         self.process.stdin.flush()
         reply = self.process.stdout.readline()
         if not reply:
@@ -93,7 +99,7 @@ class Bench:
         self.contenders: dict[str, Contender | None] = {}
 
     def versions(self) -> list[str]:
-        return [c.versions for c in self.contenders.values() if c]
+        return [c.versions for c in self.contenders.values() if c and c.versions]
 
     def run(self, case: Case) -> Result:
         """Make the case everywhere, compare the answers, then time it in turns."""
@@ -145,7 +151,10 @@ class Bench:
 
     def _contender(self, name: str) -> Contender | None:
         if name not in self.contenders:
-            self.contenders[name] = Contender.start(name, self.threads)
+            there = (
+                c for other, c in self.contenders.items() if name in TOGETHER and TOGETHER.get(other) == TOGETHER[name]
+            )
+            self.contenders[name] = Contender.start(name, self.threads, next(there, None))
         return self.contenders[name]
 
 
@@ -160,7 +169,8 @@ def _compare(case: Case, answers: dict[str, dict[str, Any]]) -> float:
             ours = answers[first][name]
             if not np.isfinite(ours).all():
                 raise RuntimeError(f"{case.name}: `{name}` is not finite")
-            worst = max(worst, float(np.abs(ours - expected).max() / np.abs(expected).max()))
+            scale = float(np.abs(expected).max()) or 1.0  # of what is all zeros, nothing but zeros is right
+            worst = max(worst, float(np.abs(ours - expected).max()) / scale)
     if not worst < TOLERANCE:
         raise RuntimeError(f"{case.name}: differs from {rivals} by {worst:.2g}; nothing is timed before that is right")
     return worst

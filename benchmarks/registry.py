@@ -57,6 +57,52 @@ def layer_grid(*, full: bool) -> list[Case]:
     return cases
 
 
+def inside_torch(*, full: bool) -> list[Case]:
+    """How does a layer of elman.nn compare with torch.nn's in one PyTorch process, padded and packed, down to a single step?
+
+    Packed lengths are spread evenly from half of T to T. `busy`: each call comes right after an operation of PyTorch's that uses
+    all its threads, whose waiting takes processors from ours; that operation is part of both times.
+    """
+    sizes = (
+        (8, 1, 1),
+        (64, 1, 1),
+        (64, 32, 1),
+        (256, 32, 1),
+        (8, 1, 35),
+        (64, 1, 35),
+        (64, 32, 35),
+        (256, 1, 35),
+        (256, 32, 35),
+    )
+    more = (
+        (8, 32, 1),
+        (1024, 1, 1),
+        (1024, 32, 1),
+        (8, 32, 35),
+        (1024, 1, 35),
+        (1024, 32, 35),
+        (64, 32, 1000),
+        (128, 64, 100),
+    )
+    cases = []
+    for cell in CELLS:
+        for h, n, t in (*sizes, *more) if full else sizes:
+            for mode in ("train", "forward"):
+                forms = (
+                    ["padded"] + (["packed"] if n > 1 and t > 1 else []) + (["busy"] if t > 1 and h in (8, 64) else [])
+                )
+                for form in forms:
+                    params = {"cell": cell, "H": h, "N": n, "T": t, "D": h, "mode": mode, "form": form}
+                    share = 0.75 if form == "packed" else 1.0
+                    flops = 0.0 if form == "busy" else share * layer_flops(cell, n, t, h, h, mode == "train")
+                    name = f"{cell} {mode} H{h} N{n} T{t} {form}"
+                    target = 1.5 if cell == "lstm" else 4.0
+                    cases.append(
+                        Case("inside", "layer", name, params, ("elman.nn", "torch.nn"), "call", 1, flops, target)
+                    )
+    return cases
+
+
 def streams() -> list[Case]:
     """How long does one step take from Python?"""
     return [
@@ -108,12 +154,13 @@ def peak() -> list[Case]:
 
 
 def cases(groups: list[str], *, full: bool) -> list[Case]:
-    """All cases of these groups (`peak`, `layers`, `streams`, `seeds`), none named meaning all."""
+    """All cases of these groups (`peak`, `seeds`, `streams`, `layers`, `inside`, `memory`), none named meaning all."""
     known = {
         "peak": peak(),
         "seeds": seeds(),
         "streams": streams(),
         "layers": layer_grid(full=full),
+        "inside": inside_torch(full=full),
         "memory": memory(),
     }
     unknown = set(groups) - set(known)

@@ -1,6 +1,7 @@
 """A contender in a process of its own: makes a case, answers with its numbers, and times it when told to.
 
-One process a contender, because their thread pools would spin against each other in one. Lines of JSON come in and go out.
+One process a contender, because their thread pools would spin against each other in one; only `inside` holds two, of which that
+is the question. Lines of JSON come in and go out.
 """
 
 from __future__ import annotations
@@ -39,20 +40,19 @@ def main() -> None:
     contender = importlib.import_module(f"benchmarks.contenders.{module}_side")
     versions = contender.start(threads)
     print(json.dumps({"versions": versions}), flush=True)
-    run: Callable[[], object] | None = None
+    runs: dict[str, Callable[[], object]] = {}
     for line in sys.stdin:
         order: dict[str, Any] = json.loads(line)
         if order["do"] == "make":
-            run = None
+            runs.pop(order["name"], None)
             before = most_memory()
-            run, answer = contender.make(order["kind"], order["params"])
+            runs[order["name"]], answer = contender.make(order["kind"], {**order["params"], "contender": order["name"]})
             found = answer()
             if found is not None:
                 np.savez(Path(order["answer"]), **found)
             print(json.dumps({"answered": found is not None, "rest_mb": before}), flush=True)
         elif order["do"] == "time":
-            assert run is not None
-            seconds = sample(run, order["seconds"])
+            seconds = sample(runs[order["name"]], order["seconds"])
             print(json.dumps({"seconds": seconds, "most_mb": most_memory()}), flush=True)
 
 
