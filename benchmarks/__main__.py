@@ -2,8 +2,7 @@
 
 Groups: peak, seeds, streams, layers, inside, memory; all of them where none is named. Prints a table a group and, for layers and
 for those inside PyTorch, the geometric means. `--full` runs the whole grid of layers (an hour); without it a corner of it. JAX and
-ONNX Runtime take part where they
-are installed; $ELMAN_RIVALS_PYTHON may name another interpreter that has them.
+ONNX Runtime take part where they are installed; $ELMAN_RIVALS_PYTHON may name another interpreter that has them.
 """
 
 from __future__ import annotations
