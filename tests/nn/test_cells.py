@@ -103,6 +103,15 @@ def test_bad_input_of_what_pytorch_does_not_have(x: Any, h: Any, special: dict[s
     assert said[0] == said[1]
 
 
+def test_states_that_are_not_two_or_have_too_many_axes() -> None:
+    x, h = torch.zeros(ROWS, D), torch.zeros(ROWS, H)
+    for library in (torch.nn, elman.nn):
+        with pytest.raises(RuntimeError):
+            library.LSTMCell(D, H)(x, (h,))
+        with pytest.raises(RuntimeError):
+            library.GRUCell(D, H)(x[0], h)
+
+
 @pytest.mark.parametrize("kind", CELLS)
 def test_they_are_torchs_classes(kind: str) -> None:
     assert isinstance(getattr(elman.nn, kind)(D, H), getattr(torch.nn, kind))

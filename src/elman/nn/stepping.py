@@ -27,7 +27,9 @@ def run(cell: Cell, x: Tensor, hx: Any, plain: Callable[..., Any]) -> list[Tenso
         way = route(x)
         if way is not Route.PYTORCH:
             row = x[None] if single else x
-            states = _by_kernels(cell, row, _batched(hx, single), way)
+            given = _batched(hx, single)
+            if hx is None or len(given) == (2 if cell.mode == "LSTM" else 1):
+                states = _by_kernels(cell, row, given, way)
     if states is None:
         return _by_plain_ways(cell, x, hx, plain)
     return [s[0] for s in states] if single else states
@@ -36,13 +38,13 @@ def run(cell: Cell, x: Tensor, hx: Any, plain: Callable[..., Any]) -> list[Tenso
 def _batched(hx: Any, single: bool) -> tuple[Any, ...]:
     """States with their N; anything that is no tensor stays what it is, to be found out by `alike`."""
     states = () if hx is None else tuple(hx)
-    return tuple(s[None] if single and isinstance(s, Tensor) and s.dim() == 1 else s for s in states)
+    return tuple(s[None] if single and isinstance(s, Tensor) else s for s in states)
 
 
 def _by_kernels(cell: Cell, x: Tensor, states: tuple[Any, ...], way: Route) -> list[Tensor] | None:
     """The next state of a batch; None where a tensor is not as the kernels need it."""
     count = x.shape[0]
-    if count == 0 or x.shape[1] != cell.input_size or cell.hidden_size == 0 or len(states) > 1 + (cell.mode == "LSTM"):
+    if count == 0 or x.shape[1] != cell.input_size or cell.hidden_size == 0:
         return None
     make_plan = Plan if way is Route.OPERATORS else plan_for  # compilers want no caches in what they trace
     plan = make_plan(x.dtype, CELLS[cell.mode], cell.input_size, cell.hidden_size, 1, False, bool(cell.bias))
