@@ -25,7 +25,7 @@ class Layers {
   const Shape& shape() const { return shape_; }
   const Kernels<T>& kernels() const { return k_; }
   int64_t size() const { return layout_.head; }  // of the block of parameters: the layers' part of `Layout`
-  int64_t bytes() const { return stack_.bytes(); }
+  int64_t bytes() const { return stack_.bytes() + d_inputs_.bytes(); }
   int64_t kept_size(int64_t steps, int64_t count, bool masks) const { return stack_.kept_size(steps, count, masks); }
 
   // With parameters of our own, one pass after the other.

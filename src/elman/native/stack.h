@@ -25,8 +25,8 @@ struct State {
   T* c = nullptr;
 };
 
-// What a pass is given. dense: rows of D numbers, in whichever order; tokens: (N, T); lengths (N) or null; starts (T)
-// where dense rows are packed: then those of step t begin with row starts[t], N falling and sequences sorted by length.
+// What a pass is given. dense: rows of D numbers, in whichever order; tokens: (N, T); lengths (N) or null; starts
+// (T + 1) where dense rows are packed: those of step t are the rows from starts[t] on, sequences sorted by length.
 template <class T>
 struct PassInput {
   Rows<const T> dense;
@@ -38,8 +38,8 @@ struct PassInput {
   bool keep = false;
   bool drop = false;  // dropout between layers
   uint64_t seed = 0, update = 0;
-  const T* masks =
-      nullptr;        // dropout whose masks are given: for each layer but the last, rows of R * H like the inputs'
+  // Dropout whose masks are given: for each layer but the last, rows of R * H numbers, time-major or packed.
+  const T* masks = nullptr;
   T* kept = nullptr;  // `kept_size` numbers for what a pass keeps, or null
 };
 
