@@ -206,7 +206,7 @@ class TorchEngine(Engine):
         # Gradients are averaged over the processes; their sum is wanted.
         objective = total * (share.scale * self.processes.count)
         with self.processes.together():
-            objective.backward()  # type: ignore[no-untyped-call]
+            objective.backward()
         return self._figures(share, total, correct), tuple(s.detach() for s in last)
 
     def _figures(self, share: Share, total: Tensor, correct: Tensor) -> tuple[float, int]:
