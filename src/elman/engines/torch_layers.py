@@ -1,14 +1,14 @@
 """A network as a PyTorch module: embedding, recurrent layers and head, with the engine's own dropout, lengths and truncation.
 
-The recurrent layers are torch.nn's, chosen in `make_layers` alone, so that a GPU's cuDNN works on them. One module holds all
-layers where nothing comes between them; a module a layer where dropout does; a module a layer and direction where gradients are
-truncated in time, and for sigmoid cells, which torch.nn has not. Shapes: N, T, D, H, L, O as in `contract.py`.
+The recurrent layers are `elman.nn`'s, chosen in `make_layers` alone: the native kernels on a CPU, and PyTorch's own, which is a
+GPU's cuDNN, anywhere else. One module holds all layers where nothing comes between them; a module a layer where dropout does; a
+module a layer and direction where gradients are truncated in time. Shapes: N, T, D, H, L, O as in `contract.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, final
 
@@ -16,55 +16,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from elman.cells import Array
 from elman.engines.torch_truncation import windows_of
 from elman.network import Network
+from elman.nn import GRU, LSTM, RNN
 
 TorchState = tuple[Tensor, ...]
 
 
 def make_layers(network: Network, input_size: int, num_layers: int, bidirectional: bool) -> nn.Module:
     """Recurrent layers of the network's cell. Here, and only here, it is chosen who computes them."""
-    sizes = (input_size, network.hidden_size)
-    if network.nonlinearity == "sigmoid":
-        return SigmoidRNN(*sizes, bias=network.bias)
+    sizes = (input_size, network.hidden_size, num_layers)
     shared: dict[str, Any] = {"bias": network.bias, "batch_first": True, "bidirectional": bidirectional}
     if network.cell == "elman":
-        return nn.RNN(*sizes, num_layers, nonlinearity=network.nonlinearity, **shared)
-    return (nn.GRU if network.cell == "gru" else nn.LSTM)(*sizes, num_layers, **shared)
-
-
-@final
-class SigmoidRNN(nn.Module):
-    """h_t = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), one layer forward in time, called like torch.nn.RNN."""
-
-    def __init__(self, input_size: int, hidden_size: int, *, bias: bool = True) -> None:
-        super().__init__()
-        self.weight_ih_l0 = nn.Parameter(torch.empty(hidden_size, input_size))
-        self.weight_hh_l0 = nn.Parameter(torch.empty(hidden_size, hidden_size))
-        self.bias_ih_l0 = nn.Parameter(torch.empty(hidden_size)) if bias else None
-        self.bias_hh_l0 = nn.Parameter(torch.empty(hidden_size)) if bias else None
-
-    def forward(self, x: Tensor | PackedSequence, hx: Tensor) -> tuple[Tensor | PackedSequence, Tensor]:
-        if isinstance(x, Tensor):
-            sizes = [x.shape[0]] * x.shape[1]
-            rows, last = self._walk(x.transpose(0, 1).flatten(0, 1), sizes, hx[0])
-            return rows.reshape(x.shape[1], x.shape[0], -1).transpose(0, 1), last[None]
-        data, packed, order, back = x
-        rows, last = self._walk(data, packed.tolist(), hx[0] if order is None else hx[0][order])
-        return PackedSequence(rows, packed, order, back), (last if back is None else last[back])[None]
-
-    def _walk(self, data: Tensor, sizes: Sequence[int], h: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows of all steps one after the other, `sizes` of them in each step."""
-        projected = functional.linear(data, self.weight_ih_l0, self.bias_ih_l0)
-        outputs = []
-        for step in torch.split(projected, list(sizes)):
-            new = torch.sigmoid(step + functional.linear(h[: len(step)], self.weight_hh_l0, self.bias_hh_l0))
-            h = torch.cat((new, h[len(step) :]))
-            outputs.append(new)
-        return torch.cat(outputs), h
+        return RNN(*sizes, nonlinearity=network.nonlinearity, **shared)
+    return (GRU if network.cell == "gru" else LSTM)(*sizes, **shared)
 
 
 @final
@@ -77,7 +45,7 @@ class TorchLayers(nn.Module):
     def __init__(self, network: Network, *, backprop_steps: int | None = None, mixed: bool = False) -> None:
         super().__init__()
         self.network, self.backprop_steps, self.mixed = network, backprop_steps, mixed
-        self.apart = backprop_steps is not None or network.nonlinearity == "sigmoid"
+        self.apart = backprop_steps is not None
         between = self.apart or (network.dropout > 0 and network.num_layers > 1)
         self.firsts = range(network.num_layers) if between else range(1)
         if network.inputs == "embedding":
