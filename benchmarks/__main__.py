@@ -49,8 +49,8 @@ def main() -> None:
             if case.group != group:
                 group = case.group
                 print(f"\n## {group}", flush=True)
-            if case.name in kept:
-                results.append(Result(case, **kept[case.name]))
+            if (case.group, case.name) in kept:
+                results.append(Result(case, **kept[case.group, case.name]))
             else:
                 results.append(bench.weigh(case) if group == "memory" else bench.run(case))
             print(weight(results[-1]) if group == "memory" else line(results[-1], _peak(results)), flush=True)
@@ -62,10 +62,13 @@ def main() -> None:
     print("\n" + "; ".join(bench.versions()))
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
-    """What the file has of each case of which few samples were disturbed; names are unique."""
+def _read(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """What the file has of each group's cases of which few samples were disturbed."""
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
-    found = {row["case"]: {key: row[key] for key in ("seconds", "memory", "difference", "disturbed")} for row in rows}
+    found = {
+        (row["group"], row["case"]): {key: row[key] for key in ("seconds", "memory", "difference", "disturbed")}
+        for row in rows
+    }
     return {name: row for name, row in found.items() if row["disturbed"] <= FEW}
 
 
