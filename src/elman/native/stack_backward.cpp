@@ -105,7 +105,7 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
   const bool transposed = !one_hot && layer == 0 && transposed_input(features, k_.width);
   const int64_t input_columns = gates * hp;
 
-  const bool shared = static_cast<double>(k) * static_cast<double>(gates * hidden) * static_cast<double>(hidden) > 2e5;
+  const bool shared = static_cast<double>(k) * static_cast<double>(gates * hidden) * static_cast<double>(hidden) > 4e5;
   const int threads = shared ? team.size() : 1;
   const bool pieces = hidden <= 16 && k >= long_sum;
   const int64_t per_piece = (k + sum_pieces - 1) / sum_pieces;

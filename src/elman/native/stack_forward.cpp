@@ -52,7 +52,7 @@ typename Stack<T>::Plan Stack<T>::plan(int64_t steps, int64_t count) const {
   const double units = static_cast<double>(count * shape_.gates() * shape_.hidden_size);
   const double step = 2.0 * units * static_cast<double>(shape_.hidden_size), all = step * static_cast<double>(steps);
   // The elementwise part of a gate takes as long as some hundred operations of a product.
-  if (used_threads_ == 1 || all + 100.0 * units * static_cast<double>(steps) < 8e6) return {Split::none, 1, 0};
+  if (used_threads_ == 1 || all + 100.0 * units * static_cast<double>(steps) < 2.5e6) return {Split::none, 1, 0};
   // Short jobs are cut finer, so that a thread that wakes late still finds a part; long ones keep their weights longer.
   const int64_t wanted = all < 2e8 ? 4 * used_threads_ : used_threads_;
   if (count >= 8 * used_threads_) return {Split::rows, static_cast<int>(std::min(wanted, count / 8)), 0};
