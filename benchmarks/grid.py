@@ -1,8 +1,8 @@
 """python -m benchmarks.grid FILE
 
-The layers in a `--json` file as tables for docs/performance.md: a table a cell and mode, H downward, N across; in each place how many
-times as long as ours torch.nn takes, for T 10, 35, 100 and 1000, and below them, for training, our share of the peak at the T where
-it is largest. A dash stands for a size beyond reason, a star for a measurement that other programs disturbed.
+The layers in a `--json` file as tables for docs/performance.md: a table a cell and mode, H downward, N across. In each place, how
+many times as long as ours torch.nn takes, for T 10, 35, 100 and 1000; for training, in brackets, our share of the peak at the T
+where it is largest. A dash stands for a size beyond reason, a star for a measurement that other programs disturbed.
 """
 
 from __future__ import annotations
