@@ -191,6 +191,17 @@ def check_fresh(fresh: Array, pieces: int) -> Array:
     return fresh
 
 
+def check_stream(network: Network, sessions: int) -> None:
+    """What a stream is made from."""
+    if network.bidirectional or network.head == "last":
+        raise UsageError(
+            "`stream` needs a network that reads forward only and answers at every step; this one is "
+            + ("bidirectional" if network.bidirectional else "made with head='last'")
+        )
+    if sessions < 1:
+        raise UsageError(f"`sessions` must be at least 1; got {sessions!r}")
+
+
 def option_names(kind: type) -> list[str]:
     """The field names of Loss or Optimiser."""
     return [f.name for f in fields(kind)]

@@ -20,14 +20,7 @@ class ForwardStream(Stream):
     """Steps by calling the forward pass with T = 1; the slow and certain twin of faster streams."""
 
     def __init__(self, engine: Engine, sessions: int) -> None:
-        network = engine.network
-        if network.bidirectional or network.head == "last":
-            raise UsageError(
-                "`stream` needs a network that reads forward only and answers at every step; this one is "
-                + ("bidirectional" if network.bidirectional else "made with head='last'")
-            )
-        if sessions < 1:
-            raise UsageError(f"`sessions` must be at least 1; got {sessions!r}")
+        checks.check_stream(engine.network, sessions)
         self.engine, self._sessions = engine, sessions
         self.state = None
 

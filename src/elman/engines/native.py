@@ -280,13 +280,7 @@ class NativeStream(Stream):
 
     def __init__(self, engine: NativeEngine, sessions: int) -> None:
         network = engine.network
-        if network.bidirectional or network.head == "last":
-            raise UsageError(
-                "`stream` needs a network that reads forward only and answers at every step; this one is "
-                + ("bidirectional" if network.bidirectional else "made with head='last'")
-            )
-        if sessions < 1:
-            raise UsageError(f"`sessions` must be at least 1; got {sessions!r}")
+        checks.check_stream(network, sessions)
         self.engine, self._network, self._sessions = engine, network, sessions
         made = _core.Stepper32 if engine.dtype == np.float32 else _core.Stepper64
         self._stepper = made(engine._core, sessions)

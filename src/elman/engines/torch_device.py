@@ -33,7 +33,7 @@ def own_device(name: str, dtype: torch.dtype, processes: Processes) -> torch.dev
         )
     try:
         torch.zeros(1, dtype=dtype, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise DeviceError(f"`device` {name!r} cannot be used with {dtype}: {reason}; take device='cpu'") from error
     return device
