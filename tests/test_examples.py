@@ -31,15 +31,25 @@ def test_the_example_runs_and_prints(path: Path, tmp_path: Path) -> None:
     assert run(path.read_text(encoding="utf-8"), tmp_path).strip()
 
 
+SLOW_THIRD_TRIAL = """
+import signal, time
+from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def linger(trial, epoch):
+    if trial.number == 2:
+        if epoch > 1: Path("third").touch()
+        time.sleep(0.1)
+"""
+"""Its third trial takes long, and leaves a file once an epoch of it is behind."""
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_search_that_is_interrupted_keeps_its_trials_and_goes_on(tmp_path: Path, number: signal.Signals) -> None:
     program = (REPOSITORY / "examples" / "search_optuna.py").read_text(encoding="utf-8")
     silent = "def step(self, epoch: int, updates: int, loss: float) -> None: ..."
     assert silent in program
-    slow = "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" + program.replace(
-        silent, silent.replace("...", "time.sleep(0.01)")
-    )
+    slow = f"{SLOW_THIRD_TRIAL}\n{program}".replace(silent, silent.replace("...", "linger(self.trial, epoch)"))
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", slow],
         cwd=tmp_path,
@@ -49,7 +59,8 @@ def test_a_search_that_is_interrupted_keeps_its_trials_and_goes_on(tmp_path: Pat
     )
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(2)]
-    time.sleep(0.15)  # into the third trial
+    while not (tmp_path / "third").exists() and process.poll() is None:
+        time.sleep(0.01)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (out, [line.split()[1] for line in lines]) == ("", ["0", "1"]), err

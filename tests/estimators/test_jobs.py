@@ -102,14 +102,11 @@ def _assert_false() -> None:
     raise AssertionError
 
 
-def _killed(number: int, done: Path) -> int:
-    """Number 1 ends as the system ends a process that takes too much memory, a while after number 0 is done."""
-    if number == 0:
-        done.touch()
+def _killed(number: int, first: Path) -> int:
+    """Number 1 ends as the system ends a process that takes too much memory, once the first has been told of."""
     if number == 1:
-        while not done.exists():
+        while not first.exists():
             time.sleep(0.01)
-        time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGKILL)
     return number
 
@@ -118,8 +115,13 @@ def _killed(number: int, done: Path) -> int:
 def test_a_worker_that_is_killed(tmp_path: Path) -> None:
     """Those that it took with it say so; those that were done stay done."""
     arrived: list[Outcome] = []
-    jobs = {str(number): (number, tmp_path / "done") for number in range(4)}
-    done = run_jobs(_killed, jobs, n_jobs=2, told=lambda outcome, count, of: arrived.append(outcome))
+
+    def told_of(outcome: Outcome, count: int, of: int) -> None:
+        arrived.append(outcome)
+        (tmp_path / "first").touch()
+
+    jobs = {str(number): (number, tmp_path / "first") for number in range(4)}
+    done = run_jobs(_killed, jobs, n_jobs=2, told=told_of)
     assert list(done) == list(jobs)
     assert done["0"].result == 0
     assert done["1"].error is not None

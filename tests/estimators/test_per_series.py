@@ -251,7 +251,7 @@ def test_ctrl_c_stops_all_workers_at_once_and_what_they_did_is_resumed(tmp_path:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     # Its workers hold the pipes too: all of them must go, if it comes to that.
-    lifeline = threading.Timer(30, os.killpg, (process.pid, signal.SIGKILL))
+    lifeline = threading.Timer(120, os.killpg, (process.pid, signal.SIGKILL))
     lifeline.start()
     folders = [tmp_path / number for number in ("000000", "000001")]
     while not all(map(epochs_done, folders)) and process.poll() is None:

@@ -54,7 +54,7 @@ def test_killed_at_random_moments_and_resumed(engine_name: str, tmp_path: Path) 
     moments = random.Random(7)
     stood = -1
     for _ in range(3):
-        process = start(tmp_path, engine_name, 0.02)
+        process = start(tmp_path, engine_name, 0.05)
         wait_for_checkpoint(tmp_path, process)
         time.sleep(moments.uniform(0.05, 0.6))
         process.kill()
@@ -73,7 +73,7 @@ def test_killed_at_random_moments_and_resumed(engine_name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_says_how_to_go_on(engine_name: str, number: signal.Signals, tmp_path: Path) -> None:
-    process = start(tmp_path, engine_name, 0.02)
+    process = start(tmp_path, engine_name, 0.05)
     wait_for_checkpoint(tmp_path, process)
     process.send_signal(number)
     out, err = process.communicate(timeout=120)
