@@ -13,7 +13,7 @@ many = PerSeries(forecaster=Forecaster(horizon=3, season=12, epochs=20))
 if __name__ == "__main__":  # Dask's processes read this file too
     here = many.clone(n_jobs=1).fit(waves)
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
         joblib.parallel_config(backend="dask"),
     ):

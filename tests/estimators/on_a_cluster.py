@@ -67,10 +67,10 @@ def ends_its_worker_once(file: str) -> str:
 
 
 def main(folder: str) -> None:
-    # Neither a dashboard nor any address but this machine's own.
+    # A free port of this machine alone: without an address, the cluster would ask for port 8787.
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
+            n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0",
             local_directory=folder,
         ) as cluster,
         Client(cluster, timeout=30),

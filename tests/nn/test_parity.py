@@ -1,5 +1,5 @@
 """Outputs, states and every gradient beside torch.nn's, over all that layers can be: to rounding in float64, and in float32
-with an error no worse than twice PyTorch's own, three times for sums over many rows."""
+with an error no worse than twice PyTorch's own."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_dropout_draws_the_same_masks(
     assert_all_close(results(ours, x, first), results(theirs, x, first))
 
 
-@pytest.mark.parametrize("size", [(1, 1, 1, 1), (3, 1, 2, 8), (1, 9, 3, 16), (2, 35, 1, 33), (9, 20, 17, 64)])
+@pytest.mark.parametrize("size", [(1, 1, 1, 1), (3, 1, 2, 8), (1, 9, 3, 16), (2, 35, 1, 33), (9, 20, 17, 64), (16, 16, 64, 64), (1, 300, 9, 64)])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_float32_is_as_exact_as_pytorch(kind: str, bidirectional: bool, size: tuple[int, ...]) -> None:
@@ -110,8 +110,7 @@ def test_float32_is_as_exact_as_pytorch(kind: str, bidirectional: bool, size: tu
         ):  # the rounding of few numbers is chance
             assert_close(ours[name], exact[name].astype("float32"), "float32")
         else:
-            # PyTorch adds up the steps of an RNN and a GRU one by one, the kernels all their rows in one chain.
-            assert_no_worse(ours[name], theirs[name], exact[name], 3.0 if name.startswith("d_") else 2.0)
+            assert_no_worse(ours[name], theirs[name], exact[name])
 
 
 @pytest.mark.parametrize("kind", KINDS)

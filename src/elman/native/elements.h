@@ -57,28 +57,29 @@ ELMAN_INLINE void for_vectors(int64_t from, int64_t to, Whole whole, PartOf part
   if (i < to) part(i, to - i);
 }
 
-// The sum over blocks of rows is formed block by block, so that long sums of floats stay accurate.
 template <class T>
 void column_sums(const T* a, int64_t stride, int64_t k, T* total, int64_t v0, int64_t v1) {
   constexpr int W = Vec<T>::width;
-  constexpr int64_t block = 128;
-  constexpr int side = 4;
+  constexpr int side = 4, chains = 4;
   for (int64_t v = v0; v < v1; v += side) {
     const int vectors = static_cast<int>(v1 - v < side ? v1 - v : side);
     Vec<T> sums[side];
     for (int j = 0; j < side; ++j) sums[j] = Vec<T>::set(T(0));
-    for (int64_t k0 = 0; k0 < k; k0 += block) {
-      const int64_t k1 = k - k0 < block ? k : k0 + block;
-      Vec<T> partial[side];
-      for (int j = 0; j < side; ++j) partial[j] = Vec<T>::set(T(0));
-      for (int64_t i = k0; i < k1; ++i) {
-        const T* row = a + i * stride + v * W;
-        if (vectors == side)
-          for (int j = 0; j < side; ++j) partial[j] = partial[j] + Vec<T>::load(row + j * W);
-        else
-          for (int j = 0; j < vectors; ++j) partial[j] = partial[j] + Vec<T>::load(row + j * W);
-      }
-      for (int j = 0; j < side; ++j) sums[j] = sums[j] + partial[j];
+    for (int64_t k0 = 0; k0 < k; k0 += chain) {
+      const int64_t k1 = k - k0 < chain ? k : k0 + chain;
+      Vec<T> partial[chains][side];
+      for (int c = 0; c < chains; ++c)
+        for (int j = 0; j < side; ++j) partial[c][j] = Vec<T>::set(T(0));
+      for (int64_t i = k0; i < k1; i += chains)
+        for (int c = 0; c < chains && i + c < k1; ++c) {
+          const T* row = a + (i + c) * stride + v * W;
+          if (vectors == side)
+            for (int j = 0; j < side; ++j) partial[c][j] = partial[c][j] + Vec<T>::load(row + j * W);
+          else
+            for (int j = 0; j < vectors; ++j) partial[c][j] = partial[c][j] + Vec<T>::load(row + j * W);
+        }
+      for (int j = 0; j < side; ++j)
+        sums[j] = sums[j] + ((partial[0][j] + partial[1][j]) + (partial[2][j] + partial[3][j]));
     }
     for (int j = 0; j < vectors; ++j) sums[j].store(total + (v + j) * W);
   }

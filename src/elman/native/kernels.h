@@ -5,7 +5,8 @@
 // kernel has an edge; what stands in the padding is never read into a real element.
 //
 // Every element of a product is one chain of multiply-adds in the order of its inner dimension, whatever tile, row or
-// thread computes it. So results are the same bits for any batch split, any number of threads, and for a stream.
+// thread computes it. So results are the same bits for any batch split, any number of threads, and for a stream. Sums
+// over rows, as gradients are, are made of many such chains: in one, the rounding errors of all rows would add up.
 #pragma once
 
 #include <cstddef>
@@ -30,6 +31,9 @@ constexpr int input_slot(Cell cell, int gate) { return cell == Cell::gru ? (gate
 
 // The first slot of the recurrent side; its G slots follow in the order of the weights.
 constexpr int recurrent_slot(Cell cell) { return cell == Cell::gru ? 1 : 0; }
+
+// Rows whose sum is one chain.
+inline constexpr int64_t chain = 64;
 
 // A time-major array: the row of step t and sequence n begins at data + t * step + n * sequence.
 template <class T>

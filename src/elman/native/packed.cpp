@@ -98,7 +98,8 @@ void Packer<T>::input_back(LayerWeights<T>& w, const LayerSource<T>& s, uint64_t
   team.share(packing_threads(team, numbers), hidden, 8, [&](int64_t from, int64_t to) {
     for (int64_t slot = 0; slot < shape_.gates(); ++slot) {
       const T* source = s.ih + (gate_of_slot(slot) * hidden + from) * s.features;
-      k_.pack_rows(w.input_back.data(), w.input_back.panels(), inner, slot * hidden + from, source, s.features, piece,
+      const int64_t place = shape_.gates() - 1 - slot;
+      k_.pack_rows(w.input_back.data(), w.input_back.panels(), inner, place * hidden + from, source, s.features, piece,
                    to - from);
     }
   });

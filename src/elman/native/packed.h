@@ -64,7 +64,7 @@ struct LayerWeights {
   PackedMatrix<T> input;           // W_ih^T, columns by slot: the input projection. For tokens: a row for each token
   PackedMatrix<T> recurrent;       // W_hh^T, columns by hidden vector and gate: the step forward
   PackedMatrix<T> recurrent_back;  // W_hh: the step backward
-  PackedMatrix<T> input_back;      // W_ih, rows by slot: gradients of the inputs
+  PackedMatrix<T> input_back;      // W_ih, rows by slot from the last: gradients of the inputs
   Buffer<T> bias;                  // of the projection, by slot: b_ih + b_hh, but for the GRU's n b_ih alone
   Buffer<T> bias_n;                // GRU: b_hn
   uint64_t bias_version = 0;

@@ -232,10 +232,12 @@ void Stack<T>::input_gradients(int64_t row, Rows<T> into, int64_t columns, int64
   LayerWeights<T>& w = weights_[static_cast<std::size_t>(row)];
   packer_.input_back(w, source(row), version_, layer > 0 ? shape_.directions : 1, team);
   ProductArgs<T> product{};
-  product.a = {d_gates_at_, count * slots, slots};
+  // From the last slot to the first: a GRU's n is much larger than its r and z, and would make all sums after it
+  // inexact.
+  product.a = {d_gates_at_ + (shape_.gates() - 1) * padded(), count * slots, slots};
   product.segments = shape_.gates();
   product.length = shape_.hidden_size;
-  product.segment_stride = padded();
+  product.segment_stride = -padded();
   product.b = w.input_back.panels();
   product.c = into;
   product.columns = columns;

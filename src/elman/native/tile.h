@@ -4,6 +4,7 @@
 // times: up to 24 of 32 registers, or 12 of 16.
 #pragma once
 
+#include "kernels.h"
 #include "simd.h"
 
 namespace elman::ELMAN_TARGET {
@@ -52,6 +53,14 @@ ELMAN_INLINE void clear(Vec<T> (&acc)[R][V]) {
 }
 
 template <class T, int R, int V>
+ELMAN_INLINE void add_tile(Vec<T> (&acc)[R][V], const T* in) {
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 8
+    for (int j = 0; j < V; ++j) acc[i][j] = acc[i][j] + Vec<T>::load(in + (i * V + j) * Vec<T>::width);
+}
+
+template <class T, int R, int V>
 ELMAN_INLINE void store_tile(const Vec<T> (&acc)[R][V], T* out) {
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i)
@@ -74,11 +83,15 @@ void tile_by_rows(const T* a, int64_t stride, int64_t segments, int64_t length, 
 // out (R, V * W) = the sum over k of a[k, 0..R) outer b[k, 0..V * W).
 template <class T, int R, int V>
 void tile_by_columns(const T* a, int64_t a_stride, const T* b, int64_t b_stride, int64_t length, T* out) {
-  Vec<T> acc[R][V];
-  clear<T, R, V>(acc);
-  for (int64_t k = 0; k < length; ++k, a += a_stride, b += b_stride)
-    tile_step<T, R, V>(acc, [=](int i) { return a[i]; }, b);
-  store_tile<T, R, V>(acc, out);
+  for (int64_t from = 0; from < length; from += chain) {
+    Vec<T> acc[R][V];
+    clear<T, R, V>(acc);
+    const int64_t to = length - from < chain ? length : from + chain;
+    for (int64_t k = from; k < to; ++k, a += a_stride, b += b_stride)
+      tile_step<T, R, V>(acc, [=](int i) { return a[i]; }, b);
+    if (from > 0) add_tile<T, R, V>(acc, out);
+    store_tile<T, R, V>(acc, out);
+  }
 }
 
 template <class T>
