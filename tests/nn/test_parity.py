@@ -87,7 +87,10 @@ def test_dropout_draws_the_same_masks(
     assert_all_close(results(ours, x, first), results(theirs, x, first))
 
 
-@pytest.mark.parametrize("size", [(1, 1, 1, 1), (3, 1, 2, 8), (1, 9, 3, 16), (2, 35, 1, 33), (9, 20, 17, 64), (16, 16, 64, 64), (1, 300, 9, 64)])
+@pytest.mark.parametrize(
+    "size",
+    [(1, 1, 1, 1), (3, 1, 2, 8), (1, 9, 3, 16), (2, 35, 1, 33), (9, 20, 17, 64), (16, 16, 64, 64), (1, 300, 9, 64)],
+)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_float32_is_as_exact_as_pytorch(kind: str, bidirectional: bool, size: tuple[int, ...]) -> None:
