@@ -33,7 +33,7 @@ constexpr int input_slot(Cell cell, int gate) { return cell == Cell::gru ? (gate
 constexpr int recurrent_slot(Cell cell) { return cell == Cell::gru ? 1 : 0; }
 
 // Rows whose sum is one chain.
-inline constexpr int64_t chain = 64;
+inline constexpr int64_t chain = 128;
 
 // A time-major array: the row of step t and sequence n begins at data + t * step + n * sequence.
 template <class T>
