@@ -1,7 +1,11 @@
-"""The same bits for any number of threads and from many threads at a time; scratch memory is given back."""
+"""The same bits for any number of threads, PyTorch's or our own, and from many threads at a time; scratch memory is given back."""
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +16,7 @@ from tests.closeness import assert_same_bits
 
 import elman.nn
 from elman.native import _core
+from elman.nn import kernels
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +25,7 @@ def two_threads() -> Iterator[None]:
     _core.set_threads(3)
     yield
     _core.set_threads(before)
+    kernels.share_threads()
 
 
 def pass_through(layer: Any, x: torch.Tensor) -> list[Any]:
@@ -40,6 +46,77 @@ def test_any_number_of_threads_gives_the_same_bits(kind: str) -> None:
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             assert_same_bits(a, b)
+
+
+class Regions:
+    """What stands in for OpenMP: two threads for each region beside the caller, which it counts."""
+
+    def __init__(self) -> None:
+        self.began = self.ended = 0
+        self.numbers = threading.local()
+        self.threads: list[threading.Thread] = []
+        work = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+        self.functions = (
+            ctypes.CFUNCTYPE(None, work, ctypes.c_void_p, ctypes.c_uint)(self.start),
+            ctypes.CFUNCTYPE(None)(self.end),
+            ctypes.CFUNCTYPE(ctypes.c_int)(lambda: self.numbers.mine),
+        )
+        _core.set_openmp(*(ctypes.cast(f, ctypes.c_void_p).value or 0 for f in self.functions))
+
+    def start(self, work: Any, data: int, threads: int) -> None:
+        assert threads == 0
+        self.began += 1
+        self.threads = [threading.Thread(target=self.visit, args=(number, work, data)) for number in (1, 2)]
+        for thread in self.threads:
+            thread.start()
+
+    def visit(self, number: int, work: Any, data: int) -> None:
+        self.numbers.mine = number
+        work(data)
+
+    def end(self) -> None:
+        self.ended += 1
+        for thread in self.threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("limit", [2, 3])
+def test_another_librarys_threads_come_for_a_call_and_leave(limit: int) -> None:
+    """One region for a whole call, none for one that has nothing to share; the same bits as by our own threads."""
+    torch.set_num_threads(limit)
+    layer, small = elman.nn.LSTM(20, 100, 2), elman.nn.LSTM(2, 3)
+    x = torch.randn(17, 24, 20)
+    _core.set_openmp(0, 0, 0)
+    own = pass_through(layer, x)
+    regions = Regions()
+    found = pass_through(layer, x)
+    assert (regions.began, regions.ended) == (2, 2)
+    for a, b in zip(found, own, strict=True):
+        assert_same_bits(a, b)
+    pass_through(small, torch.randn(4, 1, 2))
+    torch.set_num_threads(1)
+    pass_through(layer, x)
+    assert regions.began == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PyTorch works on GNU's OpenMP on Linux")
+def test_pytorchs_own_threads_are_found() -> None:
+    assert kernels.share_threads()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_does_not_wait_for_threads_that_are_gone() -> None:
+    """As the workers of a DataLoader are: PyTorch lets them have one thread, others may set more."""
+    layer, x = elman.nn.GRU(20, 100, 2), torch.randn(17, 24, 20)
+    torch.set_num_threads(3)
+    with torch.no_grad():
+        expected = layer(x)[0]
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)  # ends it, should it wait
+            os._exit(0 if layer(x)[0].numpy().tobytes() == expected.numpy().tobytes() else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_pytorchs_number_of_threads_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,6 +213,10 @@ def threads() -> int:
 def set_threads(count: int) -> None:
     """Let calls use up to `count` threads."""
 
+def set_openmp(start: int, end: int, number: int) -> None:
+    """Let `LayerCalls` work on the threads of another library's OpenMP: the addresses of its GOMP_parallel_start,
+    GOMP_parallel_end and omp_get_thread_num, or three times 0 for Elman's own threads."""
+
 def isa() -> str:
     """The instruction set in use."""
 

@@ -626,6 +626,15 @@ NB_MODULE(_core, m) {
   bind<double>(m, "Engine64", "Stepper64", "Layers64", "LayerCalls64", "activate64");
   m.def("threads", &threads, "How many threads a call may use.");
   m.def("set_threads", &set_threads, "count"_a, "Let calls use up to `count` threads.");
+  m.def(
+      "set_openmp",
+      [](uintptr_t start, uintptr_t end, uintptr_t number) {
+        set_openmp({reinterpret_cast<decltype(OpenMP::start)>(start), reinterpret_cast<decltype(OpenMP::end)>(end),
+                    reinterpret_cast<decltype(OpenMP::number)>(number)});
+      },
+      "start"_a, "end"_a, "number"_a,
+      "Let `LayerCalls` work on the threads of another library's OpenMP: the addresses of its GOMP_parallel_start,\n"
+      "GOMP_parallel_end and omp_get_thread_num, or three times 0 for Elman's own threads.");
   m.def("isa", &current_isa, "The instruction set in use.");
   m.def("available_isas", &available_isas, "The instruction sets this machine can use, the best first.");
   m.def("set_isa", &set_isa, "name"_a, "Use this instruction set in engines made from now on.");

@@ -40,7 +40,7 @@ template <class T>
 void Layers<T>::forward(const LayerSource<T>* sources, PassInput<T> input, Packing packing, Rows<T> outputs,
                         State<T> last, int threads) {
   const FlushDenormals flush;
-  Team team(threads);
+  Team team(Team::Hosted{threads});
   unpack(input, packing);
   stack_.forward(sources, ++version_, input, team);
   run_forward(outputs, last, team);
@@ -50,7 +50,7 @@ template <class T>
 void Layers<T>::backward(const LayerSource<T>* sources, PassInput<T> input, Packing packing, Rows<const T> d_outputs,
                          State<const T> d_last, PassGradients<T> into, int threads) {
   const FlushDenormals flush;
-  Team team(threads);
+  Team team(Team::Hosted{threads});
   unpack(input, packing);
   stack_.resume(sources, ++version_, input, team);
   T* const packed = into.inputs.data;

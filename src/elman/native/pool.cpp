@@ -75,13 +75,15 @@ int number_in(const char* name) {
   return text ? std::max(0, std::atoi(text)) : 0;
 }
 
+thread_local int thread_slot = 0;
+
+}  // namespace
+
 // Workers wait for the job number to change: they spin for about a hundred microseconds, as training posts its next job
 // within that time, and sleep after it.
 //
 // Joining a job: a worker first counts itself in, then looks whether the job is open; the caller first closes it, then
 // waits until no worker is counted in. So a job's data are never touched after its caller has gone on.
-thread_local int thread_slot = 0;
-
 class Pool {
  public:
   using Call = void (*)(void*, int, int);
@@ -92,7 +94,7 @@ class Pool {
     if (workers == static_cast<int>(workers_.size())) return;
     stop();
     stopping_.store(false);
-    std::vector<Share>(static_cast<std::size_t>(workers) + 1).swap(shares_);
+    make_shares(workers + 1);
     for (int i = 0; i < workers; ++i)
       workers_.emplace_back([this, i, seen = job_.load()] {
         thread_slot = i + 1;
@@ -139,6 +141,30 @@ class Pool {
     job_.notify_all();
   }
 
+  // Instead of threads of its own, those of OpenMP: they come for one call of many jobs, and leave after it.
+  void invite(const OpenMP& openmp, int threads) {
+    make_shares(threads);
+    openmp_ = openmp;
+    seen_by_visitors_ = job_.load();
+    stopping_.store(false);
+    openmp_.start(
+        [](void* self) {
+          Pool& pool = *static_cast<Pool*>(self);
+          const int number = pool.openmp_.number();
+          if (number >= static_cast<int>(pool.shares_.size())) return;
+          thread_slot = number;
+          pool.serve(pool.seen_by_visitors_);
+          thread_slot = 0;
+        },
+        this, 0);
+  }
+
+  void dismiss() {
+    stopping_.store(true);
+    wake();
+    openmp_.end();
+  }
+
   // In a forked child the threads are gone: forget them, and start new ones when next asked.
   void forget() {
     for (std::thread& worker : workers_) new std::thread(std::move(worker));  // never joined, so never destroyed
@@ -148,6 +174,8 @@ class Pool {
 
  private:
   static constexpr int door_shut = 1 << 20;
+
+  void make_shares(int threads) { std::vector<Share>(static_cast<std::size_t>(threads)).swap(shares_); }
 
   void open() {
     open_.store(true);
@@ -202,8 +230,7 @@ class Pool {
 
   void stop() {
     stopping_.store(true);
-    job_.fetch_add(1);
-    job_.notify_all();
+    wake();
     for (std::thread& worker : workers_) worker.join();
     workers_.clear();
   }
@@ -218,6 +245,8 @@ class Pool {
   void* work_ = nullptr;
   int parts_ = 0;
   bool together_ = false;
+  OpenMP openmp_;
+  unsigned seen_by_visitors_ = 0;
   std::atomic<bool> stopping_{false}, open_{false};
   alignas(64) std::atomic<unsigned> job_{0};
   alignas(64) std::atomic<int> active_{0};
@@ -225,22 +254,32 @@ class Pool {
   std::atomic<int> team_{0};
 };
 
-Pool* pool = nullptr;
-std::mutex pool_made;
+namespace {
+
+// Both are kept until the process ends: threads may still sleep in them then.
+Pool* pool = nullptr;     // with threads of its own
+Pool* visited = nullptr;  // with those of OpenMP
+OpenMP known_openmp;
+std::mutex pools_made;
 std::atomic<int> wanted{0};
 
-Pool& the_pool() {
-  const std::lock_guard<std::mutex> guard(pool_made);
-  if (!pool) {
-    pool = new Pool;  // kept until the process ends: workers may still sleep in it then
+Pool& the_pool(Pool*& one) {
+  const std::lock_guard<std::mutex> guard(pools_made);
+  if (!one) {
+    one = new Pool;
 #if defined(__linux__)
-    pthread_atfork(nullptr, nullptr, [] {
-      pool->forget();
-      new (&pool->lease) std::mutex;
+    static const int once = pthread_atfork(nullptr, nullptr, [] {
+      for (Pool* each : {pool, visited})
+        if (each) {
+          each->forget();
+          new (&each->lease) std::mutex;
+        }
+      known_openmp = {};  // a child would wait for its threads for ever
     });
+    static_cast<void>(once);
 #endif
   }
-  return *pool;
+  return *one;
 }
 
 }  // namespace
@@ -270,31 +309,51 @@ int threads() {
 
 void set_threads(int count) { wanted.store(std::max(1, count)); }
 
-Team::Team() : Team(threads()) {}
+void set_openmp(OpenMP openmp) { known_openmp = openmp; }
 
-Team::Team(int most) : size_(1) {
-  const int count = std::min(most, threads());
-  if (count > 1 && the_pool().lease.try_lock()) {
-    leased_ = true;
-    pool->resize(count - 1);
-    size_ = count;
-  }
+Team::Team() {
+  const int count = threads();
+  if (count > 1 && lease(the_pool(elman::pool), count)) pool_->resize(count - 1);
+}
+
+Team::Team(Hosted most) {
+  const int count = std::min(most.threads, threads());
+  if (count <= 1) return;
+  hosted_ = known_openmp.start != nullptr;
+  if (lease(the_pool(hosted_ ? visited : elman::pool), count) && !hosted_) pool_->resize(count - 1);
+}
+
+bool Team::lease(Pool& pool, int threads) {
+  if (!pool.lease.try_lock()) return false;
+  pool_ = &pool;
+  size_ = threads;
+  return true;
 }
 
 Team::~Team() {
-  if (leased_) pool->lease.unlock();
+  if (visitors_) pool_->dismiss();
+  if (pool_) pool_->lease.unlock();
+}
+
+// Visitors come when there is something to do.
+Pool& Team::ready() {
+  if (hosted_ && !visitors_) {
+    pool_->invite(known_openmp, size_);
+    visitors_ = true;
+  }
+  return *pool_;
 }
 
 void Team::wake() {
-  if (size_ > 1) pool->wake();
+  if (size_ > 1) ready().wake();
 }
 
 int Team::slot() { return thread_slot; }
 
-void Team::post(int parts, Call call, void* work) { pool->run(parts, call, work); }
+void Team::post(int parts, Call call, void* work) { ready().run(parts, call, work); }
 
 void Team::post_together(int most, double patience_us, Call call, void* work) {
-  pool->run_together(std::min(most, size_), patience_us, call, work, barrier_);
+  ready().run_together(std::min(most, size_), patience_us, call, work, barrier_);
 }
 
 }  // namespace elman

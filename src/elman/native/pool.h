@@ -17,12 +17,28 @@ int default_threads();
 int threads();
 void set_threads(int count);
 
+// The threads of the OpenMP library that another library in this process works with. Between two parallel operations
+// they spin for some milliseconds, and a second pool beside them would have to share their processors with that.
+struct OpenMP {
+  void (*start)(void (*work)(void*), void* data, unsigned threads) = nullptr;  // GOMP_parallel_start
+  void (*end)() = nullptr;                                                     // GOMP_parallel_end
+  int (*number)() = nullptr;                                                   // omp_get_thread_num
+};
+
+// What teams of `Team::Hosted` work with from now on; without it, and in a forked child, the library's own threads.
+void set_openmp(OpenMP openmp);
+
+class Pool;
+
 // The calling thread and the pool's, for the length of one call.
 class Team {
  public:
   struct Alone {};
-  Team();
-  explicit Team(int most);            // no more threads than that, and no more than `threads()`
+  struct Hosted {
+    int threads;
+  };
+  Team();                             // `threads()`
+  explicit Team(Hosted most);         // no more than that either, the threads of OpenMP where they are known
   explicit Team(Alone) : size_(1) {}  // the caller by itself
   ~Team();
   Team(const Team&) = delete;
@@ -85,8 +101,12 @@ class Team {
   void post(int parts, Call call, void* work);
   void post_together(int most, double patience_us, Call call, void* work);
 
-  int size_;
-  bool leased_ = false;
+  bool lease(Pool& pool, int threads);
+  Pool& ready();
+
+  int size_ = 1;
+  bool hosted_ = false, visitors_ = false;
+  Pool* pool_ = nullptr;
   Barrier barrier_{1};
 };
 

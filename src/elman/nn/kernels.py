@@ -9,8 +9,11 @@ sequences' steps together. Inputs are (T, N, D), (N, T, D) or, packed, (M, D); s
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import torch
@@ -22,6 +25,24 @@ except ImportError:  # installed without a compiler: PyTorch's path is the only 
     _core = None  # type: ignore[assignment]
 
 AVAILABLE = _core is not None
+
+
+def share_threads() -> bool:
+    """Have the core work on the OpenMP threads that PyTorch works on, and tell whether they were found; else it has its own."""
+    library = Path(torch.__file__).with_name("lib") / "libtorch_cpu.so"
+    names = ("GOMP_parallel_start", "GOMP_parallel_end", "omp_get_thread_num")
+    try:
+        # By way of PyTorch's library: a process may hold several copies of OpenMP, each with its own threads.
+        openmp = ctypes.CDLL(str(library), mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
+        addresses = [ctypes.cast(openmp[name], ctypes.c_void_p).value or 0 for name in names]
+    except (OSError, AttributeError):
+        return False
+    _core.set_openmp(*addresses)
+    return True
+
+
+if AVAILABLE and torch.backends.openmp.is_available():
+    share_threads()
 
 CELLS = {"RNN_TANH": 0, "RNN_RELU": 1, "RNN_SIGMOID": 2, "GRU": 3, "LSTM": 4}
 """The core's numbers for what torch.nn calls the mode of a layer."""
