@@ -6,6 +6,12 @@
 
 #define NPY_NO_DEPRECATED_API NPY_1_23_API_VERSION
 #define NPY_TARGET_VERSION NPY_1_23_API_VERSION
+// One table of NumPy's functions for all files of the module; the file that defines ELMAN_LOADS_NUMPY fills it
+// before anything here is used.
+#define PY_ARRAY_UNIQUE_SYMBOL elman_numpy
+#ifndef ELMAN_LOADS_NUMPY
+#define NO_IMPORT_ARRAY
+#endif
 #include <numpy/arrayobject.h>
 
 #include <cstdint>
@@ -63,11 +69,6 @@ nanobind::object empty_array(std::initializer_list<int64_t> shape) {
   PyObject* made = PyArray_SimpleNew(rank, sizes, number_type<T>());
   if (!made) throw nanobind::python_error();
   return nanobind::steal(made);
-}
-
-// Must be called once before anything here is used.
-inline void load_numpy() {
-  if (PyArray_ImportNumPyAPI() < 0) throw nanobind::python_error();
 }
 
 }  // namespace elman

@@ -16,10 +16,10 @@
 #include <string>
 #include <vector>
 
-#include "arrays.h"
+#define ELMAN_LOADS_NUMPY
+#include "bindings.h"
 #include "engine.h"
 #include "isa.h"
-#include "layers.h"
 #include "stepper.h"
 
 namespace nb = nanobind;
@@ -27,41 +27,6 @@ using namespace nb::literals;
 
 namespace elman {
 namespace {
-
-// A wanted array; null pointer for None.
-template <class T>
-class Array {
- public:
-  Array(nb::handle object, const char* name, bool writable = false) : view_(object, writable) {
-    if (object.is_none()) return;
-    if (!view_)
-      throw nb::type_error((std::string("`") + name + "` must be a C-contiguous array of the engine's dtype").c_str());
-    data_ = view_.data();
-  }
-  T* data() const { return data_; }
-  int64_t size(int axis) const { return view_.size(axis); }
-
- private:
-  View<T> view_;
-  T* data_ = nullptr;
-};
-
-Shape make_shape(int cell, int64_t input_size, int64_t hidden_size, int64_t output_size, int64_t num_layers,
-                 bool bidirectional, bool bias, bool head_bias, int inputs, int64_t embedding_size, bool head_last,
-                 double dropout) {
-  return {static_cast<Cell>(cell),
-          input_size,
-          hidden_size,
-          output_size,
-          num_layers,
-          bidirectional ? 2 : 1,
-          bias,
-          head_bias,
-          static_cast<Inputs>(inputs),
-          embedding_size,
-          head_last,
-          dropout};
-}
 
 // Inputs and state of a pass, held for as long as it runs.
 template <class T>
@@ -291,182 +256,8 @@ class PythonStepper {
   bool release_;
 };
 
-// Layers on time-major (T, N, D) arrays, as torch.nn has them.
 template <class T>
-class PythonLayers {
- public:
-  PythonLayers(int cell, int64_t input_size, int64_t hidden_size, int64_t num_layers, bool bidirectional, bool bias)
-      : layers_(
-            make_shape(cell, input_size, hidden_size, 0, num_layers, bidirectional, bias, false, 0, 0, false, 0.0)) {}
-
-  int64_t size() const { return layers_.size(); }
-  void load_parameters(nb::handle block) { layers_.load_parameters(Array<const T>(block, "block").data()); }
-
-  void forward(nb::handle x, nb::handle h, nb::handle c, nb::handle outputs, nb::handle last_h, nb::handle last_c,
-               bool keep) {
-    const Array<const T> from(x, "x"), from_h(h, "h"), from_c(c, "c");
-    const Array<T> to(outputs, "outputs", true), to_h(last_h, "last_h", true), to_c(last_c, "last_c", true);
-    PassInput<T> input;
-    input.steps = from.size(0);
-    input.count = from.size(1);
-    input.dense = rows(from.data(), input.count, layers_.shape().input_size);
-    input.state = {from_h.data(), from_c.data()};
-    input.keep = keep;
-    const nb::gil_scoped_release release;
-    layers_.forward(input, rows(to.data(), input.count, width()), {to_h.data(), to_c.data()});
-  }
-
-  void backward(nb::handle d_outputs, nb::handle d_last_h, nb::handle d_last_c, nb::handle d_block, nb::handle d_x,
-                nb::handle d_h, nb::handle d_c) {
-    const Array<const T> from(d_outputs, "d_outputs"), from_h(d_last_h, "d_last_h"), from_c(d_last_c, "d_last_c");
-    const Array<T> to(d_block, "d_block", true), to_x(d_x, "d_x", true), to_h(d_h, "d_h", true), to_c(d_c, "d_c", true);
-    const int64_t count = from.size(1);
-    const nb::gil_scoped_release release;
-    layers_.backward(rows(from.data(), count, width()), {from_h.data(), from_c.data()},
-                     {to.data(), rows(to_x.data(), count, layers_.shape().input_size), {to_h.data(), to_c.data()}});
-  }
-
- private:
-  int64_t width() const { return layers_.shape().directions * layers_.shape().hidden_size; }
-  template <class U>
-  static Rows<U> rows(U* data, int64_t count, int64_t size) {
-    return {data, count * size, size};
-  }
-
-  Layers<T> layers_;
-};
-
-// The address that a Python integer holds; null for 0.
-template <class T>
-T* pointer(uintptr_t address) {
-  return reinterpret_cast<T*>(address);
-}
-
-// Layers on the caller's memory, given by address and by distances in numbers: what elman.nn has checked before.
-template <class T>
-class PythonLayerCalls {
- public:
-  PythonLayerCalls(int cell, int64_t input_size, int64_t hidden_size, int64_t num_layers, bool bidirectional, bool bias)
-      : shape_(make_shape(cell, input_size, hidden_size, 0, num_layers, bidirectional, bias, false, 0, 0, false, 0.0)) {
-  }
-
-  int64_t kept_size(int64_t steps, int64_t count, bool masks) const {
-    return Borrowed<T>(shape_)->kept_size(steps, count, masks);
-  }
-
-  // weights: W_ih, W_hh and with biases b_ih, b_hh of each row. x: rows of D numbers, `x_step` apart from step to step
-  // and `x_sequence` from sequence to sequence; or `packed_rows` of them, with how many each step has in `sizes`.
-  // Only the addresses of h, c, masks, last_h, last_c and kept may be 0. Without kept there is no backward pass.
-  void forward(const nb::list& weights, uintptr_t x, int64_t x_step, int64_t x_sequence, int64_t steps, int64_t count,
-               uintptr_t sizes, int64_t packed_rows, uintptr_t h, uintptr_t c, uintptr_t masks, uintptr_t outputs,
-               int64_t outputs_step, int64_t outputs_sequence, uintptr_t last_h, uintptr_t last_c, uintptr_t kept,
-               int threads) {
-    const std::vector<LayerSource<T>> from = sources(weights);
-    check_packing(pointer<const int64_t>(sizes), steps, count, packed_rows);
-    PassInput<T> input = pass({pointer<const T>(x), x_step, x_sequence}, steps, count, masks, kept);
-    input.state = {pointer<const T>(h), pointer<const T>(c)};
-    const Unlocked unlocked(steps * count * flops() > unlock_from);
-    Borrowed<T> layers(shape_);
-    layers->forward(from.data(), input, {pointer<const int64_t>(sizes)},
-                    {pointer<T>(outputs), outputs_step, outputs_sequence}, {pointer<T>(last_h), pointer<T>(last_c)},
-                    threads);
-  }
-
-  // With what the forward pass was given and has kept; `kept` is only read. An address of 0 is a gradient that is zero,
-  // or not wanted.
-  void backward(const nb::list& weights, uintptr_t x, int64_t x_step, int64_t x_sequence, int64_t steps, int64_t count,
-                uintptr_t sizes, int64_t packed_rows, uintptr_t masks, uintptr_t kept, uintptr_t d_outputs,
-                int64_t d_outputs_step, int64_t d_outputs_sequence, uintptr_t d_last_h, uintptr_t d_last_c,
-                const nb::list& d_weights, uintptr_t d_x, int64_t d_x_step, int64_t d_x_sequence, uintptr_t d_h,
-                uintptr_t d_c, int threads) {
-    const std::vector<LayerSource<T>> from = sources(weights);
-    const std::vector<uintptr_t> to = addresses(d_weights);
-    std::vector<RowGradients<T>> rows(from.size());
-    const std::size_t each = shape_.bias ? 4 : 2;
-    if (to.size() != each * rows.size()) throw nb::value_error("`d_weights` must have an address for each weight");
-    for (std::size_t row = 0; row < rows.size(); ++row) {
-      const uintptr_t* at = to.data() + row * each;
-      rows[row] = {pointer<T>(at[0]), pointer<T>(at[1]), pointer<T>(shape_.bias ? at[2] : 0),
-                   pointer<T>(shape_.bias ? at[3] : 0)};
-    }
-    check_packing(pointer<const int64_t>(sizes), steps, count, packed_rows);
-    const PassInput<T> input = pass({pointer<const T>(x), x_step, x_sequence}, steps, count, masks, kept);
-    PassGradients<T> into;
-    into.rows = rows.data();
-    into.inputs = {pointer<T>(d_x), d_x_step, d_x_sequence};
-    into.state = {pointer<T>(d_h), pointer<T>(d_c)};
-    const Unlocked unlocked(2 * steps * count * flops() > unlock_from);
-    Borrowed<T> layers(shape_);
-    layers->backward(from.data(), input, {pointer<const int64_t>(sizes)},
-                     {pointer<const T>(d_outputs), d_outputs_step, d_outputs_sequence},
-                     {pointer<const T>(d_last_h), pointer<const T>(d_last_c)}, into, threads);
-  }
-
- private:
-  // Others may use the interpreter while this is there; not worth its while for a few microseconds.
-  class Unlocked {
-   public:
-    explicit Unlocked(bool release) {
-      if (release) release_.emplace();
-    }
-
-   private:
-    std::optional<nb::gil_scoped_release> release_;
-  };
-  static constexpr int64_t unlock_from = 200000;
-
-  static void check_packing(const int64_t* sizes, int64_t steps, int64_t count, int64_t rows) {
-    if (!sizes) return;
-    int64_t total = 0, before = count;
-    for (int64_t t = 0; t < steps; ++t) {
-      if (sizes[t] < 1 || sizes[t] > before) throw nb::value_error("`batch_sizes` must fall and be at least 1");
-      total += before = sizes[t];
-    }
-    if (total != rows || sizes[0] != count) throw nb::value_error("`batch_sizes` must add up to the rows of the data");
-  }
-
-  int64_t flops() const {
-    return 2 * shape_.rows() * shape_.gates() * shape_.hidden_size * (shape_.hidden_size + shape_.layer_input(0));
-  }
-
-  static std::vector<uintptr_t> addresses(const nb::list& list) {
-    std::vector<uintptr_t> found;
-    found.reserve(nb::len(list));
-    for (const nb::handle item : list) found.push_back(nb::cast<uintptr_t>(item));
-    return found;
-  }
-
-  std::vector<LayerSource<T>> sources(const nb::list& weights) const {
-    const std::vector<uintptr_t> from = addresses(weights);
-    const std::size_t each = shape_.bias ? 4 : 2, rows = static_cast<std::size_t>(shape_.rows());
-    if (from.size() != each * rows) throw nb::value_error("`weights` must have an address for each parameter");
-    std::vector<LayerSource<T>> found(rows);
-    for (std::size_t row = 0; row < rows; ++row) {
-      const uintptr_t* at = from.data() + row * each;
-      found[row] = {pointer<const T>(at[0]), pointer<const T>(at[1]), pointer<const T>(shape_.bias ? at[2] : 0),
-                    pointer<const T>(shape_.bias ? at[3] : 0),
-                    shape_.layer_input(static_cast<int64_t>(row) / shape_.directions)};
-    }
-    return found;
-  }
-
-  static PassInput<T> pass(Rows<const T> x, int64_t steps, int64_t count, uintptr_t masks, uintptr_t kept) {
-    PassInput<T> input;
-    input.dense = x;
-    input.steps = steps;
-    input.count = count;
-    input.masks = pointer<const T>(masks);
-    input.kept = pointer<T>(kept);
-    input.keep = kept != 0;
-    return input;
-  }
-
-  const Shape shape_;
-};
-
-template <class T>
-void bind(nb::module_& m, const char* engine_name, const char* stepper_name, const char* layers_name,
-          const char* calls_name, const char* activate_name) {
+void bind(nb::module_& m, const char* engine_name, const char* stepper_name, const char* activate_name) {
   using E = Engine<T>;
   nb::class_<E>(m, engine_name)
       .def(
@@ -498,9 +289,19 @@ void bind(nb::module_& m, const char* engine_name, const char* stepper_name, con
                                 clip_value,
                                 clip_norm};
             }
-            new (self) E(make_shape(cell, input_size, hidden_size, output_size, num_layers, bidirectional, bias,
-                                    head_bias, inputs, embedding_size, head_last, dropout),
-                         std::move(l), o, backprop_steps, seed);
+            const Shape shape{.cell = static_cast<Cell>(cell),
+                              .input_size = input_size,
+                              .hidden_size = hidden_size,
+                              .output_size = output_size,
+                              .num_layers = num_layers,
+                              .directions = bidirectional ? 2 : 1,
+                              .bias = bias,
+                              .head_bias = head_bias,
+                              .inputs = static_cast<Inputs>(inputs),
+                              .embedding_size = embedding_size,
+                              .head_last = head_last,
+                              .dropout = dropout};
+            new (self) E(shape, std::move(l), o, backprop_steps, seed);
           },
           nb::kw_only(), "cell"_a, "input_size"_a, "hidden_size"_a, "output_size"_a, "num_layers"_a, "bidirectional"_a,
           "bias"_a, "head_bias"_a, "inputs"_a, "embedding_size"_a, "head_last"_a, "dropout"_a, "loss"_a.none(),
@@ -585,24 +386,6 @@ void bind(nb::module_& m, const char* engine_name, const char* stepper_name, con
       .def("get_state", &S::get_state, "h"_a, "c"_a.none())
       .def("set_state", &S::set_state, "h"_a.none(), "c"_a.none());
 
-  using L = PythonLayers<T>;
-  nb::class_<L>(m, layers_name)
-      .def(nb::init<int, int64_t, int64_t, int64_t, bool, bool>(), nb::kw_only(), "cell"_a, "input_size"_a,
-           "hidden_size"_a, "num_layers"_a = 1, "bidirectional"_a = false, "bias"_a = true)
-      .def_prop_ro("size", &L::size, "How many parameters there are.")
-      .def("load_parameters", &L::load_parameters, "block"_a)
-      .def("forward", &L::forward, "x"_a, "h"_a.none(), "c"_a.none(), "outputs"_a, "last_h"_a, "last_c"_a.none(),
-           "keep"_a)
-      .def("backward", &L::backward, "d_outputs"_a, "d_last_h"_a.none(), "d_last_c"_a.none(), "d_block"_a,
-           "d_x"_a.none(), "d_h"_a.none(), "d_c"_a.none());
-
-  using C = PythonLayerCalls<T>;
-  nb::class_<C>(m, calls_name)
-      .def(nb::init<int, int64_t, int64_t, int64_t, bool, bool>())
-      .def("kept_size", &C::kept_size, "How many numbers a pass keeps for its backward pass.")
-      .def("forward", &C::forward)
-      .def("backward", &C::backward);
-
   m.def(
       activate_name,
       [](int cell, nb::handle x, nb::handle out) {
@@ -618,12 +401,14 @@ void bind(nb::module_& m, const char* engine_name, const char* stepper_name, con
 
 NB_MODULE(_core, m) {
   using namespace elman;
-  load_numpy();
+  if (PyArray_ImportNumPyAPI() < 0) throw nb::python_error();
   // What other libraries hold until the process ends would be reported to whoever uses them.
   nb::set_leak_warnings(false);
   m.doc() = "Recurrent networks in C++: the kernels behind elman.engines.native.";
-  bind<float>(m, "Engine32", "Stepper32", "Layers32", "LayerCalls32", "activate32");
-  bind<double>(m, "Engine64", "Stepper64", "Layers64", "LayerCalls64", "activate64");
+  bind<float>(m, "Engine32", "Stepper32", "activate32");
+  bind<double>(m, "Engine64", "Stepper64", "activate64");
+  bind_layers<float>(m, "Layers32", "LayerCalls32");
+  bind_layers<double>(m, "Layers64", "LayerCalls64");
   m.def("threads", &threads, "How many threads a call may use.");
   m.def("set_threads", &set_threads, "count"_a, "Let calls use up to `count` threads.");
   m.def(
