@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor
 
+from elman.nn.memory import lend
+
 try:
     from elman.native import _core
 except ImportError:  # installed without a compiler: PyTorch's path is the only one
@@ -160,7 +162,7 @@ def forward(plan: Plan, given: Passing, weights: Sequence[Tensor], keep: bool) -
     last_c = torch.empty_like(last_h) if plan.cell == LSTM else None
     kept = None
     if keep or masks is not None:
-        kept = x.new_empty(plan.kept_size(steps, count, masks is not None))
+        kept = lend(plan.kept_size(steps, count, masks is not None), x.dtype)
     h = None if h is None else h.contiguous()
     c = None if c is None else c.contiguous()
     plan.core.forward(
