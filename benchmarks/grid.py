@@ -22,13 +22,15 @@ LENGTHS = (10, 35, 100, 1000)
 def main() -> None:
     rows = json.loads(Path(sys.argv[1]).read_text())["rows"]
     flops = {(case.group, case.name): case.flops for case in cases(["layers", "peak"], full=True)}
-    rates = {
-        row["case"]: flops["peak", row["case"]] / median(s) / 1e9
-        for row in rows
-        if row["group"] == "peak"
-        for s in row["seconds"].values()
-    }
-    peak = max(rates.values(), default=0.0)
+    peak = max(
+        (
+            flops["peak", row["case"]] / median(seconds) / 1e9
+            for row in rows
+            if row["group"] == "peak"
+            for seconds in row["seconds"].values()
+        ),
+        default=0.0,
+    )
     layers = [row for row in rows if row["group"] == "layers"]
     for cell in CELLS:
         for mode in ("train", "forward"):
