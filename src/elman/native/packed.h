@@ -16,11 +16,16 @@ int panel_width(const Kernels<T>& kernels, int64_t vectors, bool tall) {
   return static_cast<int>((vectors + panels - 1) / panels);
 }
 
-// The same for hidden vectors whose gates share a panel.
+// The same for hidden vectors whose gates share a panel. For a single row, panels of one vector where W_hh is somewhat
+// larger than the nearest cache: of small panels, visited to and fro, more stays there from step to step. With shorter
+// vectors, the three or four sums at a time of such a panel would keep the multipliers waiting.
 template <class T>
 int hidden_panel_width(const Kernels<T>& kernels, Cell cell, int64_t vectors, bool tall) {
-  if (gates_of(cell) == 1) return panel_width(kernels, vectors, tall);
-  return tall ? kernels.tall_panel / gates_of(cell) : 1;
+  const int64_t gates = gates_of(cell), padded = vectors * kernels.width, size = sizeof(T);
+  if (gates == 1) return panel_width(kernels, vectors, tall);
+  const int64_t bytes = gates * padded * padded * size;
+  const bool small = kernels.width * size == 64 && bytes > 48 * 1024 && bytes <= 256 * 1024;
+  return tall && !small ? kernels.tall_panel / static_cast<int>(gates) : 1;
 }
 
 // One packed matrix and the state of things it was packed for.
