@@ -124,7 +124,7 @@ def test_a_signal_to_one_process_stops_all_and_saves(tmp_path: Path) -> None:
     wait_until(lambda: (run / "checkpoint" / "state.safetensors").exists(), running)
     running[1].send_signal(signal.SIGTERM)
     (code, _, err), (other, _, quiet) = ended(running)
-    assert (code, other) == (1, 1)
+    assert (code, other) == (1, 1), err + quiet
     assert "elman: stopped by SIGTERM in epoch " in err
     assert "Go on with --resume" in err
     assert "elman" not in quiet

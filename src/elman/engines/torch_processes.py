@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar, final
@@ -26,6 +27,10 @@ T = TypeVar("T")
 
 PATIENCE = timedelta(minutes=10)
 """How long a process waits for another one before it gives up."""
+
+LEAVE = 0.1
+"""Seconds for gloo's threads to let go of the last message. They need the interpreter for it: were that to end just then, PyTorch
+would abort the process."""
 
 HOST = torch.device("cpu")
 NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -69,7 +74,10 @@ def meet(device: str) -> Iterator[Processes]:
     except BaseException:
         dist.destroy_process_group()
         raise
-    dist.destroy_process_group()
+    else:
+        dist.destroy_process_group()
+    finally:
+        time.sleep(LEAVE)
 
 
 def own_gpu() -> int:
