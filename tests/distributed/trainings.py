@@ -75,7 +75,7 @@ def _trained(
     engine = make_engine(
         "torch", network.initialise(1), loss, optimiser, backprop_steps=backprop_steps, dtype="float64", seed=4
     )
-    done = train(engine, batches, Training(epochs=3, **options), valid=valid)
+    done = train(engine, batches, Training(epochs=3, **options), validation=valid)
     assert done.state is not None
     names = [name for name in done.history[0] if "second" not in name]
     return {

@@ -19,7 +19,8 @@ from tests.closeness import assert_all_same_bits, assert_close, assert_same_bits
 from tests.estimators.subjects import SUBJECTS, WRONG_EVERYWHERE, Subject, is_fitted
 
 from elman.errors import ElmanError, InterruptedTraining, NotFittedError, RunError, UsageError
-from elman.estimators import ESTIMATORS, Estimator, Watch, load
+from elman.estimators import ESTIMATORS, Estimator, load
+from elman.training.callback import Callback
 from elman.training.checkpoint import FILE
 
 
@@ -244,19 +245,13 @@ def test_copies_and_pickles_answer_the_same(subject: Subject) -> None:
         assert_same_bits(subject.ask(twin.fit(*subject.other)), subject.ask(subject.fitted(*subject.other)))
 
 
-class StopAt:
-    """An observer that sends SIGTERM at its n-th step."""
+class StopAt(Callback):
+    """A callback that sends SIGTERM at its n-th step."""
 
     def __init__(self, calls: int) -> None:
         self.left = calls
 
-    def begin(self, epochs: int, updates: int, history: Any) -> None: ...
-
-    def epoch(self, record: Any) -> None: ...
-
-    def end(self, reason: str) -> None: ...
-
-    def step(self, epoch: int, updates: int, loss: float) -> None:
+    def on_updates(self, epoch: int, updates: int, loss: float) -> None:
         import signal
 
         self.left -= 1
@@ -269,21 +264,20 @@ def test_an_interrupted_fit_is_resumed_to_the_same_bits(subject: Subject, tmp_pa
     for stop in (1, 4):
         folder = tmp_path / str(stop)
         with pytest.raises(InterruptedTraining, match="stopped by SIGTERM"):
-            subject.make().fit(*subject.data, watch=Watch(checkpoint=folder, observers=[StopAt(stop)]))
-        again = subject.make().fit(*subject.data, watch=Watch(checkpoint=folder, resume=True))
+            subject.make().fit(*subject.data, checkpoint=folder, callbacks=[StopAt(stop)])
+        again = subject.make().fit(*subject.data, checkpoint=folder, resume=True)
         assert_same_bits(subject.ask(again), subject.ask(wanted))
         assert again.best_epoch_ == wanted.best_epoch_
 
 
 def test_resuming_other_data_or_other_options_is_refused(subject: Subject, tmp_path: Path) -> None:
-    subject.make().fit(*subject.data, watch=Watch(checkpoint=tmp_path))
+    subject.make().fit(*subject.data, checkpoint=tmp_path)
     assert (tmp_path / FILE).is_file()
-    again = Watch(checkpoint=tmp_path, resume=True)
     with pytest.raises(RunError, match="belongs to a training with other data or other settings"):
-        subject.make().fit(*subject.other, watch=again)
+        subject.make().fit(*subject.other, checkpoint=tmp_path, resume=True)
     for changes in ({"learning_rate": 0.5}, {"seed": 9}, {"hidden_size": 5}, {"cell": "elman"}, {"dtype": "float32"}):
         with pytest.raises(RunError, match="belongs to a training with other data or other settings"):
-            subject.make(**changes).fit(*subject.data, watch=again)
+            subject.make(**changes).fit(*subject.data, checkpoint=tmp_path, resume=True)
 
 
 @pytest.mark.parametrize("options", WRONG_EVERYWHERE, ids=str)
@@ -316,8 +310,8 @@ def test_observers_are_told(subject: Subject) -> None:
     seen = []
 
     class Diary(StopAt):
-        def epoch(self, record: Any) -> None:
+        def on_epoch_end(self, record: Any) -> None:
             seen.append(record["epoch"])
 
-    fitted = subject.make().fit(*subject.data, watch=Watch(observers=[Diary(0)]))
+    fitted = subject.make().fit(*subject.data, callbacks=[Diary(0)])
     assert seen[: len(fitted.history_)] == [record["epoch"] for record in fitted.history_]

@@ -186,13 +186,13 @@ def test_nothing_that_is_watched_is_learned() -> None:
         assert_same_bits(other.network_.parameters[name], p)
     assert one.preparation_ == other.preparation_
     assert [r["train_loss"] for r in one.history_] == [r["train_loss"] for r in other.history_]
-    assert [r["valid_loss"] for r in one.history_] != [r["valid_loss"] for r in other.history_]
+    assert [r["validation_loss"] for r in one.history_] != [r["validation_loss"] for r in other.history_]
 
 
 def test_refit_learns_what_was_watched_too() -> None:
     options: dict[str, Any] = {"epochs": 4, "patience": 4}
     kept, again = forecaster(**options, refit=False).fit(WAVE), forecaster(**options, refit=True).fit(WAVE)
-    assert [r["valid_loss"] for r in kept.history_] == [r["valid_loss"] for r in again.history_]
+    assert [r["validation_loss"] for r in kept.history_] == [r["validation_loss"] for r in again.history_]
     assert (kept.predict() != again.predict()).all()
     assert again.best_epoch_ == kept.best_epoch_
     assert again.epochs == 4

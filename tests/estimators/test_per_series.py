@@ -23,7 +23,7 @@ from tests.estimators.subjects import SERIES, forecaster
 
 from elman.data import Series
 from elman.errors import DataError, ElmanError, NotFittedError, RunError, UsageError
-from elman.estimators import Forecaster, Outcome, PerSeries, Watch, load
+from elman.estimators import Forecaster, Outcome, PerSeries, load
 from elman.training.checkpoint import FILE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -116,9 +116,9 @@ def test_score_is_the_mean_over_the_series(fitted: PerSeries) -> None:
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_backtest_is_each_series_own(n_jobs: int) -> None:
-    told: list[Outcome] = []
-    found = per_series(n_jobs).backtest(NAMED, folds=2, told=lambda outcome, count, of: told.append(outcome))
-    assert sorted(outcome.name for outcome in told) == ["a", "b", "short"]
+    arrived: list[Outcome] = []
+    found = per_series(n_jobs).backtest(NAMED, folds=2, on_outcome=lambda outcome, count, of: arrived.append(outcome))
+    assert sorted(outcome.name for outcome in arrived) == ["a", "b", "short"]
     assert list(found.by_series) == ["a", "b"]
     assert "'short' has" in str(found.errors["short"])
     own = [forecaster().backtest([s], folds=2) for s in (NAMED[0], NAMED[2])]
@@ -237,8 +237,6 @@ def test_not_fitted_yet(tmp_path: Path) -> None:
             NotFittedError, match="this PerSeries is not fitted yet; call `fit` first, or `load` its models"
         ):
             ask()
-    with pytest.raises(UsageError, match="`watch` of a PerSeries can have no `observers`; give `told`"):
-        many.fit(SERIES, watch=Watch(observers=[object()]))  # type: ignore[list-item]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C goes to a group of processes")
@@ -262,7 +260,7 @@ def test_ctrl_c_stops_all_workers_at_once_and_what_they_did_is_resumed(tmp_path:
     lifeline.cancel()
     assert (out, err, process.returncode) == ("stopped\n", "", 1)
     more = max(map(epochs_done, folders)) + 20
-    again = models(more).fit(SERIES, watch=Watch(checkpoint=tmp_path, resume=True))
+    again = models(more).fit(SERIES, checkpoint=tmp_path, resume=True)
     fresh = models(more).fit(SERIES)
     for ours, wanted in zip(again.predict(), fresh.predict(), strict=True):
         assert_same_bits(ours, wanted)

@@ -100,15 +100,15 @@ def test_the_last_part_of_a_single_sequence_is_watched() -> None:
     assert_close(model._scaler.scale, x[:, :150].std(axis=(0, 1)))
     later = (x[:, 150:] - model._scaler.shift) / model._scaler.scale
     loss = model._engine.forward(later)[0] - later
-    assert_close(model.final_record()["valid_loss"], float((loss**2).mean()))
+    assert_close(model.final_record()["validation_loss"], float((loss**2).mean()))
 
 
 def test_part_of_several_sequences_is_watched_at_random(fitted: SequenceRegressor) -> None:
-    assert "valid_loss" in fitted.final_record()
-    assert "valid_loss" not in regressor(validation=0.0).fit(X, TARGETS).final_record()
-    own = regressor().fit(X[:12], TARGETS[:12], valid=(X[12:], TARGETS[12:]))
+    assert "validation_loss" in fitted.final_record()
+    assert "validation_loss" not in regressor(validation=0.0).fit(X, TARGETS).final_record()
+    own = regressor().fit(X[:12], TARGETS[:12], validation_data=(X[12:], TARGETS[12:]))
     scaled = (own.predict(X[12:]) - TARGETS[12:]) / own._target_scaler.scale
-    assert_close(own.final_record()["valid_loss"], float((scaled**2).mean()))
+    assert_close(own.final_record()["validation_loss"], float((scaled**2).mean()))
 
 
 def test_scaling_is_only_a_change_of_units() -> None:
@@ -162,7 +162,7 @@ def test_a_stream_is_predict_in_original_units(output: str, fitted: SequenceRegr
         ({"output": "last", "steps": None}, X, TARGETS, DataError, r"`y` must have shape \(N, O\) with output='last'; got"),
         ({}, X, TARGETS * np.inf, DataError, "`y` must be finite"),
         ({}, X[:1, :2], TARGETS[:1, :2], DataError, "at least one sequence, step"),
-        ({"validation": 0.01}, X, TARGETS, DataError, "`validation` = 0.01 of 16 sequences leaves none to watch"),
+        ({"validation": 0.01}, X, TARGETS, DataError, "`validation` = 0.01 of 16 sequences leaves none for validation"),
         ({"updates_per_epoch": 3}, X, TARGETS, UsageError, "`updates_per_epoch` .*set shuffle=False"),
         ({"updates_per_epoch": 0, "shuffle": False}, X, TARGETS, UsageError, "`updates_per_epoch` must be at least 1; got 0"),
         ({"output": "last"}, X, TOTALS, UsageError, "`steps` needs output='every'"),

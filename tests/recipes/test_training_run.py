@@ -17,7 +17,7 @@ import elman
 from elman.errors import DataError, NonFiniteError, UsageError
 from elman.recipes import Recipe, load_recipe, open_run, train, training_run
 from elman.runs import plots
-from elman.training import Observer
+from elman.training import Callback
 
 WHOLE = {
     "recipe.toml", "metrics.jsonl", "model/config.json", "model/model.safetensors", "checkpoint/state.safetensors", "report.html",
@@ -110,7 +110,7 @@ def test_a_run_folder_is_complete(name: str, data_dir: Path, tmp_path: Path) -> 
     assert [record["epoch"] for record in records] == [1, 2]
     if recipe.task in ("classification", "regression"):
         patient = recipe.estimator().patience is not None
-        kept_epoch = min(records, key=lambda record: record["valid_loss"]) if patient else records[-1]
+        kept_epoch = min(records, key=lambda record: record["validation_loss"]) if patient else records[-1]
         for key in kept_epoch.keys() & result["metrics"].keys():
             assert result["metrics"][key] == kept_epoch[key]
 
@@ -174,17 +174,15 @@ def test_a_series_too_short_for_the_backtest_is_refused_before_anything_is_train
     path.write_text("y\n" + "".join(f"{i % 5}\n" for i in range(30)), encoding="utf-8")
     seen: list[int] = []
 
-    class Count(Observer):
-        def begin(self, epochs: int, updates: int, history: Any) -> None:
+    class Count(Callback):
+        def on_train_begin(self, epochs: int, updates: int, history: Any) -> None:
             seen.append(epochs)
 
-        def step(self, epoch: int, updates: int, loss: float) -> None: ...
-        def epoch(self, record: dict[str, Any]) -> None: ...
-        def end(self, reason: str) -> None: ...
+        def on_epoch_end(self, record: dict[str, Any]) -> None: ...
 
     def run(*settings: str) -> dict[str, Any]:
         basis = [f"data.path={path}", "data.target=y", "training.epochs=1", "data.horizon=4", *settings]
-        return train(load_recipe("forecast-table", basis), tmp_path / "run", observers=[Count()])
+        return train(load_recipe("forecast-table", basis), tmp_path / "run", callbacks=[Count()])
 
     for settings in (["data.folds=7"], ["data.folds=6"], ["data.folds=2", "data.window=20"]):
         with pytest.raises(

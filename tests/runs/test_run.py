@@ -240,10 +240,10 @@ def test_a_recipe_in_another_encoding(tmp_path):
 def test_metrics_come_back_in_order_and_without_nan(tmp_path):
     run = Run.create(tmp_path, RECIPE)
     assert run.metrics() == []
-    run.append_metrics({"epoch": 1, "train_loss": np.float32(0.5), "valid_loss": float("nan")})
+    run.append_metrics({"epoch": 1, "train_loss": np.float32(0.5), "validation_loss": float("nan")})
     run.append_metrics({"epoch": 2, "train_loss": float("inf")})
     assert run.metrics() == [
-        {"epoch": 1, "train_loss": 0.5, "valid_loss": None},
+        {"epoch": 1, "train_loss": 0.5, "validation_loss": None},
         {"epoch": 2, "train_loss": None},
     ]
     assert "NaN" not in run.metrics_path.read_text() and "Infinity" not in run.metrics_path.read_text()

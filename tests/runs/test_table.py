@@ -17,7 +17,7 @@ RESULT = {
     "engine": "reference",
     "seconds": 12.3,
     "epochs": 20,
-    "metrics": {"train_loss": 0.1, "train_accuracy": 0.94, "valid_accuracy": 0.9},
+    "metrics": {"train_loss": 0.1, "train_accuracy": 0.94, "validation_accuracy": 0.9},
     "network": {"cell": "elman", "hidden_size": 32},
 }
 
@@ -93,7 +93,7 @@ def test_a_broken_run_is_listed_beside_the_others(tmp_path, done, spoil, problem
 
 @pytest.mark.parametrize(
     "result",
-    [{}, {"metrics": None, "epochs": "many", "network": []}, {"metrics": {"train_loss": None, "valid_loss": "x"}}],
+    [{}, {"metrics": None, "epochs": "many", "network": []}, {"metrics": {"train_loss": None, "validation_loss": "x"}}],
 )
 def test_a_result_of_another_shape_does_not_raise(tmp_path, result):
     make_done(tmp_path / "odd", result)
@@ -128,14 +128,14 @@ def test_a_missing_folder_is_said(tmp_path):
     [
         (
             "classification",
-            {"train_accuracy": 0.9, "test_accuracy": 0.8, "valid_accuracy": 0.7},
+            {"train_accuracy": 0.9, "test_accuracy": 0.8, "validation_accuracy": 0.7},
             ("accuracy", 0.9, 0.8),
         ),
         ("classification", {"train_loss": 0.5}, ("loss", 0.5, None)),
-        ("language", {"train_perplexity": 1.2, "valid_loss": 2.0, "train_loss": 0.2}, ("loss", 0.2, 2.0)),
+        ("language", {"train_perplexity": 1.2, "validation_loss": 2.0, "train_loss": 0.2}, ("loss", 0.2, 2.0)),
         ("language", {"train_perplexity": 1.2, "train_loss": 0.2}, ("perplexity", 1.2, None)),
         ("forecasting", {"mae": 17.0, "train_loss": 0.1}, ("mae", None, 17.0)),
-        ("regression", {"train_loss": 0.05, "valid_loss": None}, ("loss", 0.05, None)),
+        ("regression", {"train_loss": 0.05, "validation_loss": None}, ("loss", 0.05, None)),
         ("something new", {"accuracy": True, "mae": 2}, ("mae", None, 2.0)),
         ("regression", {}, ("", None, None)),
     ],

@@ -54,20 +54,20 @@ def recipes(found: Sequence[tuple[str, dict[str, Any]]], *, as_json: bool) -> No
         print(f"{name:<{width}}  {document['task']:<14}  {document['title']}")
 
 
-def series_told(what: str, seconds: float = 2.0) -> Callable[[Any, int, int], None]:
-    """What tells on standard error which of many series is fitted or tested, at most one every `seconds`; a failure always."""
+def series_progress(verb: str, seconds: float = 2.0) -> Callable[[Any, int, int], None]:
+    """A function that prints which of many series is fitted or tested, on standard error: one every `seconds`, failures always."""
     shown_at = -math.inf
 
-    def told(outcome: Any, done: int, total: int) -> None:
+    def on_outcome(outcome: Any, count: int, total: int) -> None:
         nonlocal shown_at
-        due = time.monotonic() - shown_at >= seconds or done == total
+        due = time.monotonic() - shown_at >= seconds or count == total
         if outcome.error is not None:
-            note(f"series {done}/{total}  {outcome.name} not {what}: {outcome.error}")
+            note(f"series {count}/{total}  {outcome.name} not {verb}: {outcome.error}")
         elif due:
-            note(f"series {done}/{total} {what}  {outcome.name}")
+            note(f"series {count}/{total} {verb}  {outcome.name}")
             shown_at = time.monotonic()
 
-    return told
+    return on_outcome
 
 
 def trained(result: dict[str, Any], *, as_json: bool) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from elman.errors import RunError
 from elman.estimators.classifier import SequenceClassifier
-from elman.estimators.estimator import Estimator, Watch
+from elman.estimators.estimator import Estimator
 from elman.estimators.forecaster import Backtest, Fold, Forecast, Forecaster
-from elman.estimators.jobs import Job, Outcome, fit_many
+from elman.estimators.jobs import Job, OnOutcome, Outcome, fit_many
 from elman.estimators.language_model import LanguageModel
 from elman.estimators.per_series import PerSeries, PerSeriesBacktest
 from elman.estimators.regressor import SequenceRegressor
@@ -24,12 +24,12 @@ __all__ = [
     "Forecaster",
     "Job",
     "LanguageModel",
+    "OnOutcome",
     "Outcome",
     "PerSeries",
     "PerSeriesBacktest",
     "SequenceClassifier",
     "SequenceRegressor",
-    "Watch",
     "fit_many",
     "load",
 ]

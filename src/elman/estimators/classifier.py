@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -18,9 +19,10 @@ from elman.data.scalers import make_scaler, scaler_from_config
 from elman.data.sequences import Sequences, as_sequences
 from elman.engines import Loss
 from elman.errors import DataError
-from elman.estimators.estimator import Estimator, Watch, arrays_of, check_share, held_out
+from elman.estimators.estimator import Estimator, arrays_in, check_share, validation_split
 from elman.estimators.scaling import fit_scaler, folded, scaled
 from elman.network import Network
+from elman.training import Callbacks
 
 PREDICT_BATCH = 256
 
@@ -51,18 +53,28 @@ class SequenceClassifier(Estimator):
     measures: ClassVar[tuple[str, ...]] = ("accuracy",)
 
     def fit(
-        self, X: Any, y: Any, *, valid: tuple[Any, Any] | None = None, watch: Watch | None = None
-    ) -> SequenceClassifier:
-        """Train on sequences X, (N, T, D) or N arrays (T_i, D), with labels y (N,) of any kind.
+        self, X: Any, y: Any, *, validation_data: tuple[Any, Any] | None = None, callbacks: Callbacks = (),
+        checkpoint: str | Path | None = None, resume: bool = False,
+    ) -> SequenceClassifier:  # fmt: skip
+        """Train.
 
-        valid: sequences and labels to watch, instead of a share of X. watch: observers and checkpoint.
-        Raises DataError for data that cannot be used, and UsageError for options that cannot.
+        Args:
+            X: sequences, (N, T, D) or N arrays (T_i, D).
+            y: their labels, (N,), of any kind.
+            validation_data: sequences and labels to validate on, instead of the share `validation` of X.
+            callbacks: `Callback` objects, or functions called with each epoch's record.
+            checkpoint: a folder for the checkpoint; None keeps none and leaves Ctrl-C to Python.
+            resume: go on from the checkpoint in that folder, if there is one.
+
+        Raises:
+            DataError: data that cannot be used.
+            UsageError: options that cannot be.
         """
         sequences = as_sequences(X, name="X", layout=self.layout)
         labels = Labels.of(y)
         codes = labels.encode(y)
         _check_count(sequences, codes)
-        rest, watched = self._split(sequences, codes, valid, labels)
+        rest, validation = self._split(sequences, codes, validation_data, labels)
         part, part_codes = sequences.select(rest), codes[rest]
         scaler = fit_scaler(make_scaler(self.scale), part)
         weights = class_weights(part_codes, labels.count, self.class_weight, labels=labels)
@@ -73,17 +85,19 @@ class SequenceClassifier(Estimator):
             inputs.values, part_codes, inputs.lengths, batch_size=self.batch_size, shuffle=self.shuffle,
             steps=self.steps, carry=self.carry, aligned=False, dtype=self._dtype, seed=self.seed,
         )  # fmt: skip
-        watched_batches = None
-        if watched is not None:
-            seen = scaled(scaler, watched[0])
-            watched_batches = SequenceBatches(
-                seen.values, watched[1], seen.lengths, batch_size=PREDICT_BATCH, shuffle=False, aligned=False,
+        validation_batches = None
+        if validation is not None:
+            unseen = scaled(scaler, validation[0])
+            validation_batches = SequenceBatches(
+                unseen.values, validation[1], unseen.lengths, batch_size=PREDICT_BATCH, shuffle=False, aligned=False,
                 dtype=self._dtype,
             )  # fmt: skip
         self.classes_, self.n_features_in_ = labels.classes, sequences.features
         self._labels, self._scaler = labels, scaler
-        data = arrays_of(sequences, codes, *(watched or ()))
-        self._train(network, loss, batches, watched_batches, watch or Watch(), data)
+        self._train(
+            network, loss, batches, validation_batches, arrays_in(sequences, codes, *(validation or ())),
+            callbacks=callbacks, checkpoint=checkpoint, resume=resume,
+        )  # fmt: skip
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -122,19 +136,21 @@ class SequenceClassifier(Estimator):
         return counts
 
     def _split(
-        self, sequences: Sequences, codes: Array, valid: tuple[Any, Any] | None, labels: Labels
+        self, sequences: Sequences, codes: Array, validation_data: tuple[Any, Any] | None, labels: Labels
     ) -> tuple[Array, tuple[Sequences, Array] | None]:
-        """Positions to train on, and what to watch: sequences and codes."""
+        """Positions to train on, and what to validate on: sequences and codes."""
         everything = np.arange(sequences.count)
-        if valid is not None:
-            watched = as_sequences(valid[0], name="valid", layout=self.layout, features=sequences.features)
-            return everything, (watched, labels.encode(valid[1]))
+        if validation_data is not None:
+            unseen = as_sequences(
+                validation_data[0], name="validation_data", layout=self.layout, features=sequences.features
+            )
+            return everything, (unseen, labels.encode(validation_data[1]))
         if not check_share("validation", self.validation):
             return everything, None
-        rest, positions = held_out(sequences.count, self.validation, self.seed, codes)
+        rest, positions = validation_split(sequences.count, self.validation, self.seed, codes)
         if not len(positions):
             raise DataError(
-                f"`validation` = {self.validation} of {sequences.count} sequences leaves none to watch; "
+                f"`validation` = {self.validation} of {sequences.count} sequences leaves none for validation; "
                 "bring more sequences or set validation=0 and patience=None"
             )
         return rest, (sequences.select(positions), codes[positions])

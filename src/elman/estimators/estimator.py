@@ -23,23 +23,10 @@ from elman.engines import Engine, Loss, Optimiser, Stream, dtype_of, from_torch,
 from elman.errors import DeviceError, NotFittedError, RunError, UsageError
 from elman.estimators.tags import sklearn_tags
 from elman.network import Network, load_model, save_model
-from elman.training import Observer, Training
+from elman.training import Callbacks, Training
 
 if TYPE_CHECKING:
     from elman.engines.torch_module import RecurrentNetwork
-
-
-@dataclass(kw_only=True, eq=False)
-class Watch:
-    """Who watches a fit, and where its checkpoint lies.
-
-    observers: told of every epoch. checkpoint: a folder; None keeps no checkpoint and leaves Ctrl-C to Python.
-    resume: go on from the checkpoint in that folder, if there is one.
-    """
-
-    observers: Sequence[Observer] = ()
-    checkpoint: Path | None = None
-    resume: bool = False
 
 
 @dataclass(kw_only=True, eq=False)
@@ -55,7 +42,7 @@ class Estimator(ABC):
     clip_value: cut each gradient entry to this size. clip_norm: scale gradients down to this joint norm. schedule,
     warmup: of the learning rate (see `parse_schedule`). epochs: at most. patience: stop after so many epochs without a
     better validation loss and keep the best epoch's weights; None for never. validation: share of the training data set
-    aside to watch. batch_size: sequences in an update. shuffle: draw them in a new order each epoch. steps: cut sequences
+    aside for validation. batch_size: sequences in an update. shuffle: draw them in a new order each epoch. steps: cut sequences
     into pieces of so many steps, with an update after each; None for whole sequences. backprop_steps: how many steps
     gradients go back; None for all. carry: pieces go on from the state before them, instead of from zero.
 
@@ -188,18 +175,18 @@ class Estimator(ABC):
         """
         mine = self._fitted()
         inputs = "dense" if mine.inputs == "embedding" else mine.inputs
-        found = from_torch(module, head, embedding=embedding, inputs=inputs, head_on=mine.head)
+        network = from_torch(module, head, embedding=embedding, inputs=inputs, head_on=mine.head)
         outside = ("input_size", "output_size", "inputs", "head", "bidirectional")
         problems = [
-            f"`{name}` must be {getattr(mine, name)!r} as this {type(self).__name__}'s; got {getattr(found, name)!r}"
+            f"`{name}` must be {getattr(mine, name)!r} as this {type(self).__name__}'s; got {getattr(network, name)!r}"
             for name in outside
-            if getattr(found, name) != getattr(mine, name)
+            if getattr(network, name) != getattr(mine, name)
         ]
         if problems:
             raise UsageError("the module does not fit: " + "; ".join(problems))
-        config = found.config()
+        config = network.config()
         self.set_params(**{name: config[name] for name in self.parameter_names() if name in config})
-        self._adopt(found)
+        self._adopt(network)
         return self
 
     def _streaming_network(self) -> Network:
@@ -261,16 +248,19 @@ class Estimator(ABC):
         network: Network,
         loss: Loss,
         batches: Batches,
-        valid: Batches | None,
-        watch: Watch,
+        validation: Batches | None,
         data: Sequence[Array],
         scored: Batches | None = None,
+        *,
+        callbacks: Callbacks,
+        checkpoint: str | Path | None,
+        resume: bool,
         **changes: Any,
     ) -> None:
         """Train `network` on `batches` and keep `network_`, `history_`, `best_epoch_` and `seconds_`.
 
         data: what the batches are made from, so that a checkpoint of other data is not resumed. scored: see `train`.
-        changes: to the Training that the options describe.
+        callbacks, checkpoint, resume: those of `fit`. changes: to the Training that the options describe.
         """
         engine = self._make_engine(network, loss, self._optimiser(), backprop_steps=self.backprop_steps, seed=self.seed)
         plan = Training(
@@ -282,19 +272,19 @@ class Estimator(ABC):
         )
         skipped = {"epochs", "checkpoint_seconds", "device"}
         settings = {k: v for k, v in self.get_params().items() if k not in skipped}
-        done = training.train(
+        finished = training.train(
             engine,
             batches,
             replace(plan, **changes),
-            valid=valid,
+            validation=validation,
             scored=scored,
-            observers=watch.observers,
-            checkpoint=watch.checkpoint,
-            mark=training.fingerprint({**settings, "loss": repr(loss), "engine": engine.name}, *data),
-            resume=watch.resume,
+            callbacks=callbacks,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+            fingerprint=training.fingerprint_of({**settings, "loss": repr(loss), "engine": engine.name}, *data),
+            resume=resume,
         )
-        self._adopt(network.with_parameters(done.parameters))
-        self.history_, self.seconds_, self.best_epoch_ = done.history, done.seconds, done.best
+        self._adopt(network.with_parameters(finished.parameters))
+        self.history_, self.seconds_, self.best_epoch_ = finished.history, finished.seconds, finished.best
 
     def final_record(self) -> dict[str, Any]:
         """The history's record of the epoch whose weights were kept."""
@@ -316,15 +306,15 @@ def _restored(value: Any) -> Any:
     return dict(pairs) if isinstance(pairs, list) else value
 
 
-def arrays_of(*parts: Sequences | Array | None) -> list[Array]:
+def arrays_in(*parts: Sequences | Array | None) -> list[Array]:
     """Everything of these that training can see, for a fingerprint."""
-    found: list[Array] = []
+    arrays: list[Array] = []
     for part in parts:
         if isinstance(part, Sequences):
-            found += [part.values] if part.lengths is None else [part.values, part.lengths]
+            arrays += [part.values] if part.lengths is None else [part.values, part.lengths]
         elif part is not None:
-            found.append(part)
-    return found
+            arrays.append(part)
+    return arrays
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
@@ -340,13 +330,13 @@ def check_share(name: str, value: float) -> float:
     return float(value)
 
 
-def held_out(count: int, share: float, seed: int, groups: Array | None = None) -> tuple[Array, Array]:
-    """Positions to train on and positions to watch, both sorted: `share` of `count`, at random, of each group alike."""
+def validation_split(count: int, share: float, seed: int, groups: Array | None = None) -> tuple[Array, Array]:
+    """Positions to train on and positions for validation, both sorted: `share` of `count`, at random, of each group alike."""
     generator = np.random.Generator(np.random.PCG64([seed, 1]))
     kinds = np.zeros(count, np.int64) if groups is None else groups
     chosen: list[Array] = []
     for kind in np.unique(kinds):
         members = np.flatnonzero(kinds == kind)
         chosen.append(generator.permutation(members)[: min(round(len(members) * share), len(members) - 1)])
-    watched = np.sort(np.concatenate(chosen))
-    return np.setdiff1d(np.arange(count), watched), watched
+    validation = np.sort(np.concatenate(chosen))
+    return np.setdiff1d(np.arange(count), validation), validation

@@ -10,7 +10,7 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Self, final
 
@@ -18,9 +18,9 @@ import numpy as np
 
 from elman.data.frames import Series
 from elman.errors import DataError, ElmanError, NotFittedError, RunError, UsageError
-from elman.estimators.estimator import Watch, did_you_mean
+from elman.estimators.estimator import did_you_mean
 from elman.estimators.forecaster import Backtest, Forecast, Forecaster, as_series
-from elman.estimators.jobs import Job, Outcome, Told, fit_many, run_jobs
+from elman.estimators.jobs import Job, OnOutcome, Outcome, fit_many, run_jobs
 from elman.estimators.tags import sklearn_tags
 from elman.network import FORMAT, replacing
 
@@ -91,23 +91,31 @@ class PerSeries:
         """An unfitted one with the same arguments, but for `changes`."""
         return type(self)(**{"forecaster": self.forecaster.clone(), "n_jobs": self.n_jobs, **changes})
 
-    def fit(self, X: Any, y: None = None, *, watch: Watch | None = None, told: Told | None = None) -> Self:
-        """Train a model for each series of X: a list of arrays (T,) or (T, C), or of `Series` read from a table.
+    def fit(
+        self, X: Any, y: None = None, *, checkpoint: str | Path | None = None, resume: bool = False,
+        on_outcome: OnOutcome | None = None,
+    ) -> Self:  # fmt: skip
+        """Train a model for each series.
 
-        y is there for scikit-learn and not used. watch: `checkpoint` is a folder that gets one for each series, `resume` goes on
-        from there, and `observers` there can be none, as the models train in other processes. told: called with
-        every series' `Outcome`. Warns where some series could not be fitted, and raises the first series' error
-        where none could.
+        Args:
+            X: a list of arrays (T,) or (T, C), or of `Series` read from a table.
+            y: there for scikit-learn, not used.
+            checkpoint: a folder that gets a checkpoint for each series; None keeps none.
+            resume: go on from the checkpoints in that folder.
+            on_outcome: called as soon as a series is fitted, or has failed; see `OnOutcome`. The models train in other
+                processes, so there are no `callbacks` of single epochs.
+
+        Warns where some series could not be fitted.
+
+        Raises:
+            ElmanError: the first series' error, where none could be fitted.
         """
         series = self._series_of(X)
-        watch = watch or Watch()
-        if watch.observers:
-            raise UsageError("`watch` of a PerSeries can have no `observers`; give `told`, which hears of each series")
         jobs = {
-            s.unique_id: Job(self.forecaster, ([s],), {"watch": _its_own(watch, number)})
+            s.unique_id: Job(self.forecaster, ([s],), {"checkpoint": _folder_of(checkpoint, number), "resume": resume})
             for number, s in enumerate(series)
         }
-        outcomes = fit_many(jobs, n_jobs=self.n_jobs, told=told)
+        outcomes = fit_many(jobs, n_jobs=self.n_jobs, on_outcome=on_outcome)
         models, errors = _sorted_out(outcomes, "fitted")
         self.models_: dict[str, Forecaster] = models
         self.errors_ = errors
@@ -143,18 +151,18 @@ class PerSeries:
         """The mean over the series of `Forecaster.score`."""
         return float(np.mean([self.model_of(s).score([s]) for s in as_series(X)]))
 
-    def backtest(self, X: Any, *, folds: int = 3, told: Told | None = None) -> PerSeriesBacktest:
+    def backtest(self, X: Any, *, folds: int = 3, on_outcome: OnOutcome | None = None) -> PerSeriesBacktest:
         """`Forecaster.backtest` of each series by itself: every fold fits a network afresh on what lies before it.
 
-        The models that `fit` made play no part. told: called with every series' `Outcome`.
+        The models that `fit` made play no part. on_outcome: called with every series' `Outcome`.
         """
         series = self._series_of(X)
         jobs = {s.unique_id: (self.forecaster, s, folds) for s in series}
-        found, errors = _sorted_out(run_jobs(_backtest, jobs, n_jobs=self.n_jobs, told=told), "tested")
-        tested: list[Backtest] = list(found.values())
+        by_series, errors = _sorted_out(run_jobs(_backtest, jobs, n_jobs=self.n_jobs, on_outcome=on_outcome), "tested")
+        tested: list[Backtest] = list(by_series.values())
         names = [name for name in tested[0].baselines if all(name in b.baselines for b in tested)]
         baselines = {name: mean_measures([b.baselines[name] for b in tested]) for name in names}
-        return PerSeriesBacktest(found, errors, mean_measures([b.metrics for b in tested]), baselines)
+        return PerSeriesBacktest(by_series, errors, mean_measures([b.metrics for b in tested]), baselines)
 
     def save(self, folder: str | Path) -> None:
         """Write every model into a folder: `config.json`, and in `models/` a model folder a series. An older one is replaced."""
@@ -230,9 +238,9 @@ class PerSeries:
         return hasattr(self, "models_")
 
 
-def _its_own(watch: Watch, number: int) -> Watch:
-    folder = None if watch.checkpoint is None else watch.checkpoint / _numbered(number)
-    return replace(watch, checkpoint=folder)
+def _folder_of(checkpoint: str | Path | None, number: int) -> Path | None:
+    """The checkpoint folder of the series of this number."""
+    return None if checkpoint is None else Path(checkpoint) / _numbered(number)
 
 
 def _numbered(number: int) -> str:
@@ -244,7 +252,7 @@ def _backtest(forecaster: Forecaster, s: Series, folds: int) -> Backtest:
     return forecaster.backtest([s], folds=folds)
 
 
-def _sorted_out(outcomes: Mapping[str, Outcome], done: str) -> tuple[dict[str, Any], dict[str, ElmanError]]:
+def _sorted_out(outcomes: Mapping[str, Outcome], verb: str) -> tuple[dict[str, Any], dict[str, ElmanError]]:
     """Results and errors by name. Where there are errors alone, the first is raised."""
     errors = {name: outcome.error for name, outcome in outcomes.items() if outcome.error is not None}
     results = {name: outcome.result for name, outcome in outcomes.items() if outcome.error is None}
@@ -252,7 +260,7 @@ def _sorted_out(outcomes: Mapping[str, Outcome], done: str) -> tuple[dict[str, A
         name, first = next(iter(errors.items()))
         if len(errors) == 1:
             raise first
-        raise type(first)(f"none of {len(errors)} series could be {done}; the first is {name!r}: {first}") from first
+        raise type(first)(f"none of {len(errors)} series could be {verb}; the first is {name!r}: {first}") from first
     return results, errors
 
 

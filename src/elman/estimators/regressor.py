@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -16,9 +17,10 @@ from elman.data.scalers import make_scaler, scaler_from_config
 from elman.data.sequences import Sequences, as_sequences
 from elman.engines import Loss
 from elman.errors import DataError, UsageError
-from elman.estimators.estimator import Estimator, Watch, arrays_of, check_share, held_out
+from elman.estimators.estimator import Estimator, arrays_in, check_share, validation_split
 from elman.estimators.scaling import fit_scaler, folded, scaled
 from elman.network import Network
+from elman.training import Callbacks
 
 PREDICT_BATCH = 256
 
@@ -56,17 +58,27 @@ class SequenceRegressor(Estimator):
     task: ClassVar[str] = "regression"
 
     def fit(
-        self, X: Any, y: Any, *, valid: tuple[Any, Any] | None = None, watch: Watch | None = None
-    ) -> SequenceRegressor:
-        """Train on sequences X, (N, T, D) or N arrays (T_i, D), with targets y.
+        self, X: Any, y: Any, *, validation_data: tuple[Any, Any] | None = None, callbacks: Callbacks = (),
+        checkpoint: str | Path | None = None, resume: bool = False,
+    ) -> SequenceRegressor:  # fmt: skip
+        """Train.
 
-        y: (N, T, O) or N arrays (T_i, O) for output `every`; (N, O) or (N,) for `last`. valid: inputs and targets to
-        watch, instead of a share of X. watch: observers and checkpoint. Raises DataError and UsageError.
+        Args:
+            X: sequences, (N, T, D) or N arrays (T_i, D).
+            y: targets: (N, T, O) or N arrays (T_i, O) for output `every`; (N, O) or (N,) for `last`.
+            validation_data: inputs and targets to validate on, instead of the share `validation` of X.
+            callbacks: `Callback` objects, or functions called with each epoch's record.
+            checkpoint: a folder for the checkpoint; None keeps none and leaves Ctrl-C to Python.
+            resume: go on from the checkpoint in that folder, if there is one.
+
+        Raises:
+            DataError: data that cannot be used.
+            UsageError: options that cannot be.
         """
         self._check_options()
         inputs = as_sequences(X, name="X", layout=self.layout)
         targets = self._targets(y, inputs)
-        (inputs, targets), watched = self._split(inputs, targets, valid)
+        (inputs, targets), validation = self._split(inputs, targets, validation_data)
         scaler = fit_scaler(make_scaler(self.scale), inputs)
         target_scaler = fit_scaler(make_scaler(self.scale_target), targets)
         self._scaler, self._target_scaler = scaler, target_scaler
@@ -78,11 +90,14 @@ class SequenceRegressor(Estimator):
         )
         if self.updates_per_epoch is not None:
             batches = SharedEpochs(batches, self.updates_per_epoch)
-        seen = None if watched is None else self._batches(*watched, batch_size=PREDICT_BATCH, shuffle=False)
+        validation_batches = (
+            None if validation is None else self._batches(*validation, batch_size=PREDICT_BATCH, shuffle=False)
+        )
         self._train(
-            network, Loss(kind=self.loss, reduction=self.reduction), batches, seen, watch or Watch(),
-            arrays_of(inputs, targets, *(watched or ())), score_first=self.score_first,
+            network, Loss(kind=self.loss, reduction=self.reduction), batches, validation_batches,
+            arrays_in(inputs, targets, *(validation or ())), score_first=self.score_first,
             scored=self._batches(inputs, targets, batch_size=PREDICT_BATCH, shuffle=False) if self.score_first else None,
+            callbacks=callbacks, checkpoint=checkpoint, resume=resume,
         )  # fmt: skip
         return self
 
@@ -149,12 +164,14 @@ class SequenceRegressor(Estimator):
         return targets
 
     def _split(
-        self, inputs: Sequences, targets: Sequences, valid: tuple[Any, Any] | None
+        self, inputs: Sequences, targets: Sequences, validation_data: tuple[Any, Any] | None
     ) -> tuple[tuple[Sequences, Sequences], tuple[Sequences, Sequences] | None]:
-        """What to train on, and what to watch."""
-        if valid is not None:
-            seen = as_sequences(valid[0], name="valid", layout=self.layout, features=inputs.features)
-            return (inputs, targets), (seen, self._targets(valid[1], seen))
+        """What to train on, and what to validate on."""
+        if validation_data is not None:
+            unseen = as_sequences(
+                validation_data[0], name="validation_data", layout=self.layout, features=inputs.features
+            )
+            return (inputs, targets), (unseen, self._targets(validation_data[1], unseen))
         share = check_share("validation", self.validation)
         if not share:
             return (inputs, targets), None
@@ -162,10 +179,10 @@ class SequenceRegressor(Estimator):
             cut = inputs.values.shape[1] - round(inputs.values.shape[1] * share)
             both = [(as_sequences(s.values[:, :cut]), as_sequences(s.values[:, cut:])) for s in (inputs, targets)]
             return (both[0][0], both[1][0]), (both[0][1], both[1][1])
-        rest, positions = held_out(inputs.count, share, self.seed)
+        rest, positions = validation_split(inputs.count, share, self.seed)
         if not len(positions):
             raise DataError(
-                f"`validation` = {self.validation} of {inputs.count} sequences leaves none to watch; "
+                f"`validation` = {self.validation} of {inputs.count} sequences leaves none for validation; "
                 "bring more sequences or set validation=0 and patience=None"
             )
         return (inputs.select(rest), targets.select(rest)), (inputs.select(positions), targets.select(positions))

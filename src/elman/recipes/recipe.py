@@ -36,6 +36,8 @@ DATA = frozenset({
     "difference", "strategy", "interval", "class_weight",
 })  # fmt: skip
 OPTIONS = ("seed", "engine", "device", "dtype", "precision")
+# Keys of older recipes, read as what they are called now.
+RENAMED = {("data", "held_out"): "validation_characters"}
 TOP = ("title", "summary", "task", *OPTIONS)
 TABLES = ("data", "network", "training", "generate")
 _ABOUT = ("title", "summary", "task")
@@ -135,7 +137,7 @@ def make_recipe(name: str, document: Mapping[str, Any], settings: Sequence[str] 
     tables: dict[str, Mapping[str, Any]] = {
         table: document[table] if isinstance(document.get(table), Mapping) else {} for table in TABLES
     }
-    data = dict(tables["data"])
+    data = _renamed("data", tables["data"])
     source = data.pop("source", None)
     known = options.source_options(task)
     if source not in known:
@@ -178,6 +180,11 @@ def make_recipe(name: str, document: Mapping[str, Any], settings: Sequence[str] 
         name, task, str(document.get("title", name)), str(document.get("summary", "")), str(source), source_given,
         parameters, generate,
     )  # fmt: skip
+
+
+def _renamed(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A table with the keys of older recipes under the names they have now."""
+    return {RENAMED.get((table, key), key): value for key, value in values.items()}
 
 
 def _expected(task: str, types: Mapping[str, str], source: Mapping[str, str] | None) -> dict[str, dict[str, str]]:

@@ -33,12 +33,12 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Paired:
-    """Input and target sequences: to train on, to watch, and to test on. names: of the targets. inputs: the columns that
+    """Input and target sequences: to train on, to validate on, and to test on. names: of the targets. inputs: the columns that
     X was read from."""
 
     X: Any
     y: Any
-    valid: tuple[Any, Any] | None = None
+    validation: tuple[Any, Any] | None = None
     test: tuple[Any, Any] | None = None
     names: Sequence[str] = ("target",)
     ids: Sequence[str] = ()
@@ -47,10 +47,10 @@ class Paired:
 
 @dataclass(frozen=True)
 class TextData:
-    """A text to train on, one held out, and the vocabulary where it is that of a larger text."""
+    """A text to train on, one to validate on, and the vocabulary where it is that of a larger text."""
 
     train: str
-    held_out: str | None = None
+    validation: str | None = None
     vocabulary: Vocabulary | None = None
 
 
@@ -126,7 +126,7 @@ def sine_windows(total: int = 200, window: int = 50, validation_records: int = 5
     """Seed 002: windows of sin(0), sin(1), ..., each value at its own input; the last records are for validation."""
     x, y = synthetic.sine_windows(total, window, validation_records)
     cut = len(x) - validation_records
-    return Paired(x[:cut], y[:cut], valid=(x[cut:], y[cut:]), names=("sin(t)",))
+    return Paired(x[:cut], y[:cut], validation=(x[cut:], y[cut:]), names=("sin(t)",))
 
 
 def sine_to_cosine(pieces: int = 300, points: int = 10) -> Paired:
@@ -176,13 +176,15 @@ def series_file(
     return SeriesData(frames.series_from_frame(path, time=time, target=names, series=series), names, folds, per_series)
 
 
-def time_machine(path: str | None = None, max_tokens: int = 10_000, held_out: int = 10_000) -> TextData:
-    """Seed 004: the first characters of The Time Machine, letters and spaces only; the next ones held out."""
+def time_machine(path: str | None = None, max_tokens: int = 10_000, validation_characters: int = 10_000) -> TextData:
+    """Seed 004: the first characters of The Time Machine, letters and spaces only; the next ones for validation."""
     _at_least("max_tokens", max_tokens, 1)
-    _at_least("held_out", held_out, 0)
+    _at_least("validation_characters", validation_characters, 0)
     whole = text.letters_only(text.time_machine(path))
     return TextData(
-        whole[:max_tokens], whole[max_tokens : max_tokens + held_out] or None, Vocabulary.of(whole, unit="char")
+        whole[:max_tokens],
+        whole[max_tokens : max_tokens + validation_characters] or None,
+        Vocabulary.of(whole, unit="char"),
     )
 
 

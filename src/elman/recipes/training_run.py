@@ -17,8 +17,7 @@ import numpy as np
 
 from elman.engines.processes import Processes, joined, started
 from elman.errors import DataError, ElmanError, InterruptedTraining, NonFiniteError, ProcessError, UsageError
-from elman.estimators import Estimator, PerSeries, Watch, load
-from elman.estimators.jobs import Told
+from elman.estimators import Estimator, OnOutcome, PerSeries, load
 from elman.recipes import sources
 from elman.recipes.recipe import Recipe, load_recipe
 from elman.recipes.tasks import (
@@ -34,40 +33,35 @@ from elman.recipes.tasks import (
 from elman.runs import plots
 from elman.runs.report import write_report
 from elman.runs.run import Run, to_json, write_atomically
-from elman.training import Observer
+from elman.training import Callback, Callbacks
 
 
 @final
-class Recorder(Observer):
+class Recorder(Callback):
     """Writes an epoch's record into the run as soon as it is over, and the recipe when training begins or goes on: a resumed
     training may have been given more epochs."""
 
     def __init__(self, run: Run, recipe: Recipe) -> None:
         self._run, self._recipe = run, recipe
 
-    def begin(self, epochs: int, updates: int, history: Sequence[dict[str, Any]]) -> None:
+    def on_train_begin(self, epochs: int, updates: int, history: Sequence[dict[str, Any]]) -> None:
         self._run.truncate_metrics(len(history))
         if self._run.recipe_text() != self._recipe.text():
             write_atomically(self._run.recipe_path, self._recipe.text())
 
-    def step(self, epoch: int, updates: int, loss: float) -> None:
-        pass
-
-    def epoch(self, record: dict[str, Any]) -> None:
+    def on_epoch_end(self, record: dict[str, Any]) -> None:
         self._run.append_metrics(record)
-
-    def end(self, reason: str) -> None:
-        pass
 
 
 def train(
-    recipe: Recipe, folder: Path, *, resume: bool = False, observers: Sequence[Observer] = (), jobs: int | None = None,
-    told: Callable[[str], Told] | None = None,
+    recipe: Recipe, folder: Path, *, resume: bool = False, callbacks: Callbacks = (), jobs: int | None = None,
+    on_series: Callable[[str], OnOutcome] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train the recipe, leave a whole run in `folder`, and return what `result.json` holds.
 
-    resume: go on with the run that is there. jobs: series trained at a time, of a recipe with a model for each. told: for such
-    a recipe, gives what hears of each series that is `fitted` or `tested`; `observers` are told nothing of those.
+    resume: go on with the run that is there. jobs: series trained at a time, of a recipe with a model for each. on_series:
+    for such a recipe, called with `fitted` and with `tested`; what it returns is called with each series' outcome, and `callbacks`
+    hear of no single epochs.
 
     Raises what reading the data, fitting and writing raise; a folder that was made for a training which could not start is removed
     again. Ctrl-C and SIGTERM raise InterruptedTraining from the moment that there is a run to resume.
@@ -80,12 +74,12 @@ def train(
         )
     whole = recipe.estimator()
     with joined(whole.engine, whole.device) as processes:
-        return _train(recipe, folder, resume, observers, jobs, told, processes)
+        return _train(recipe, folder, resume, callbacks, jobs, on_series, processes)
 
 
 def _train(
-    recipe: Recipe, folder: Path, resume: bool, observers: Sequence[Observer], jobs: int | None,
-    told: Callable[[str], Told] | None, processes: Processes,
+    recipe: Recipe, folder: Path, resume: bool, callbacks: Callbacks, jobs: int | None,
+    on_series: Callable[[str], OnOutcome] | None, processes: Processes,
 ) -> dict[str, Any]:  # fmt: skip
     began = time.perf_counter()
     if jobs is not None and not recipe.per_series:
@@ -94,18 +88,17 @@ def _train(
         )
     data = sources.load(recipe.task, recipe.source, recipe.source_options, recipe.parameters.get("seed", 0))
     recipe = recipe.with_inputs(getattr(data, "inputs", None))
-    task = task_of(recipe, told)
+    task = task_of(recipe, on_series)
     estimator: Any = recipe.estimator()
     if recipe.per_series:
         estimator = PerSeries(forecaster=estimator, n_jobs=jobs)
     run = processes.lead(lambda: Run.create(folder, recipe.text(), resume=resume))
-    watching = [Recorder(run, recipe), *observers] if processes.leads else []
-    watch = Watch(observers=watching, checkpoint=run.checkpoint_path, resume=resume)
+    listening = [Recorder(run, recipe), *callbacks] if processes.leads else []
     with _resumable(run), naming(recipe.source_options.get("path")):
         try:
             # The training loop stops at what is not finite, and says so.
             with np.errstate(over="ignore", invalid="ignore"):
-                task.fit(estimator, data, watch)
+                task.fit(estimator, data, callbacks=listening, checkpoint=run.checkpoint_path, resume=resume)
         except (InterruptedTraining, NonFiniteError, ProcessError):
             raise
         except ElmanError:
@@ -117,9 +110,9 @@ def _train(
         return processes.lead(lambda: _finish(run, recipe, estimator, assessment, seconds))
 
 
-def task_of(recipe: Recipe, told: Callable[[str], Told] | None = None) -> Task:
+def task_of(recipe: Recipe, on_series: Callable[[str], OnOutcome] | None = None) -> Task:
     """What the recipe's task does."""
-    return PerSeriesTask(told) if recipe.per_series else TASKS[recipe.task]
+    return PerSeriesTask(on_series) if recipe.per_series else TASKS[recipe.task]
 
 
 def open_run(
@@ -153,8 +146,8 @@ def naming(path: str | None, next_step: str = "") -> Iterator[None]:
     except DataError as error:
         if path is None or path in str(error):
             raise
-        told = str(error).removesuffix(".")
-        raise DataError(f"{path}: {told}. {next_step}" if next_step else f"{path}: {told}") from error
+        words = str(error).removesuffix(".")
+        raise DataError(f"{path}: {words}. {next_step}" if next_step else f"{path}: {words}") from error
 
 
 @contextlib.contextmanager

@@ -175,7 +175,7 @@ def _first_epoch(
 ) -> list[tuple[str, float, bool]]:
     if len(history) < 2:
         return []
-    key = f"train_{measure}" if held_out is None else f"valid_{measure}"
+    key = f"train_{measure}" if held_out is None else f"validation_{measure}"
     first = number(history[0].get(key))
     return [] if first is None else [("in the first epoch", first, False)]
 

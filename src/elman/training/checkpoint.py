@@ -26,12 +26,21 @@ FORMAT = 1
 
 
 @dataclass
-class Progress:
+class CheckpointState:
     """Where a training stands.
 
-    epoch, piece: the next piece to train on. sums: what the running epoch has added up so far. history: a record an
-    epoch. updates: made by the optimiser. state: carried to the next piece. best: parameters of the best epoch so far.
-    seconds: training time so far. finished: nothing is left to do.
+    Attributes:
+        epoch: the running epoch, from 0.
+        piece: the next piece of it to train on.
+        sums: what the running epoch has added up so far.
+        history: a record an epoch.
+        updates: made by the optimiser so far.
+        seconds: training time so far.
+        finished: nothing is left to do.
+        parameters: the network's, by name.
+        memory: the optimiser's, by name.
+        best: parameters of the best epoch so far.
+        carried: the network's state that goes on into the next piece.
     """
 
     epoch: int = 0
@@ -44,13 +53,13 @@ class Progress:
     parameters: dict[str, Array] = field(default_factory=dict)
     memory: dict[str, Array] = field(default_factory=dict)
     best: dict[str, Array] = field(default_factory=dict)
-    state: State | None = None
+    carried: State | None = None
 
 
 _COUNTERS = ("epoch", "piece", "sums", "history", "updates", "seconds", "finished")
 
 
-def fingerprint(description: Mapping[str, Any], *arrays: Array) -> str:
+def fingerprint_of(description: Mapping[str, Any], *arrays: Array) -> str:
     """A name for what is trained on what: SHA-256 of the settings and the data."""
     digest = hashlib.sha256(json.dumps(description, sort_keys=True, default=_plain).encode())
     for array in arrays:
@@ -63,16 +72,16 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else str(value)
 
 
-def save_checkpoint(folder: Path, progress: Progress, mark: str) -> None:
+def save_checkpoint(folder: Path, state: CheckpointState, fingerprint: str) -> None:
     """Write the checkpoint over the old one, which stays whole until the new one is on disk."""
     from safetensors.numpy import save
 
-    arrays = {f"parameter.{k}": v for k, v in progress.parameters.items()}
-    arrays |= {f"memory.{k}": v for k, v in progress.memory.items()}
-    arrays |= {f"best.{k}": v for k, v in progress.best.items()}
-    arrays |= {f"state.{i}": np.ascontiguousarray(v) for i, v in enumerate(progress.state or ())}
-    counters = {name: getattr(progress, name) for name in _COUNTERS}
-    header = json.dumps({"format": FORMAT, "fingerprint": mark, **counters})
+    arrays = {f"parameter.{k}": v for k, v in state.parameters.items()}
+    arrays |= {f"memory.{k}": v for k, v in state.memory.items()}
+    arrays |= {f"best.{k}": v for k, v in state.best.items()}
+    arrays |= {f"state.{i}": np.ascontiguousarray(v) for i, v in enumerate(state.carried or ())}
+    counters = {name: getattr(state, name) for name in _COUNTERS}
+    header = json.dumps({"format": FORMAT, "fingerprint": fingerprint, **counters})
     temporary = folder / f".{FILE}.new"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +100,7 @@ def save_checkpoint(folder: Path, progress: Progress, mark: str) -> None:
         ) from error
 
 
-def load_checkpoint(folder: Path, mark: str) -> Progress | None:
+def load_checkpoint(folder: Path, fingerprint: str) -> CheckpointState | None:
     """The checkpoint in `folder`, None where there is none; a RunError where it belongs to another training."""
     from safetensors import SafetensorError, safe_open
 
@@ -103,30 +112,30 @@ def load_checkpoint(folder: Path, mark: str) -> Progress | None:
             header = json.loads(file.metadata()["elman"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         written, belongs = header["format"], header["fingerprint"]
-        found = _progress(header, arrays) if written == FORMAT else None
+        state = _state_from(header, arrays) if written == FORMAT else None
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(
             f"{path} cannot be read: {error}; delete it to start this run again from the beginning"
         ) from error
-    if found is None:
+    if state is None:
         raise RunError(f"{path} has format {written!r}, this Elman reads {FORMAT}; train again")
-    if belongs != mark:
+    if belongs != fingerprint:
         raise RunError(
             f"{path} belongs to a training with other data or other settings; "
             "resume with the same recipe and data, or choose another --out"
         )
-    return found
+    return state
 
 
-def _progress(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Progress:
+def _state_from(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> CheckpointState:
     groups: dict[str, dict[str, Array]] = {"parameter": {}, "memory": {}, "best": {}, "state": {}}
     for name, value in arrays.items():
         group, _, key = name.partition(".")
         groups[group][key] = value
-    state = tuple(groups["state"][str(i)] for i in range(len(groups["state"]))) or None
+    carried = tuple(groups["state"][str(i)] for i in range(len(groups["state"]))) or None
     counters = {name: header[name] for name in _COUNTERS}
-    return Progress(
-        parameters=groups["parameter"], memory=groups["memory"], best=groups["best"], state=state, **counters
+    return CheckpointState(
+        parameters=groups["parameter"], memory=groups["memory"], best=groups["best"], carried=carried, **counters
     )
 
 

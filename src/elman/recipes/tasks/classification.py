@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
 from elman.errors import DataError
-from elman.estimators import SequenceClassifier, Watch
+from elman.estimators import SequenceClassifier
 from elman.recipes import sources
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import Labelled
 from elman.recipes.tasks.task import Assessment, Picture, Task
 from elman.runs import plots
 from elman.runs.report import Table
+from elman.training import Callbacks
 
 
 @final
 class ClassificationTask(Task):
     """Accuracy on every part of the data, and who is taken for whom."""
 
-    def fit(self, estimator: SequenceClassifier, data: Labelled, watch: Watch) -> None:
-        estimator.fit(data.X, data.y, watch=watch)
+    def fit(
+        self, estimator: SequenceClassifier, data: Labelled, *, callbacks: Callbacks, checkpoint: Path, resume: bool
+    ) -> None:
+        estimator.fit(data.X, data.y, callbacks=callbacks, checkpoint=checkpoint, resume=resume)
 
     def assess(self, estimator: SequenceClassifier, data: Labelled, recipe: Recipe) -> Assessment:
         found = Assessment()

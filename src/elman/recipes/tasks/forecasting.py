@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -11,13 +12,14 @@ from elman.cells import Array
 from elman.data.frames import Series, series_from_frame
 from elman.data.times import format_time
 from elman.errors import DataError
-from elman.estimators import Forecast, Forecaster, Watch
+from elman.estimators import Forecast, Forecaster
 from elman.estimators.baselines import baseline_forecasts, forecast_errors
 from elman.estimators.estimator import check_share
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import SeriesData
 from elman.recipes.tasks.task import Assessment, Picture, Task, same_columns
 from elman.runs import plots
+from elman.training import Callbacks
 
 SHOWN_SERIES = 6
 TRAINED_ON = "The model was trained on these series to their end, so this is not a test; see the backtest."
@@ -27,9 +29,11 @@ TRAINED_ON = "The model was trained on these series to their end, so this is not
 class ForecastingTask(Task):
     """A backtest beside the baselines, and the forecast itself."""
 
-    def fit(self, estimator: Forecaster, data: SeriesData, watch: Watch) -> None:
+    def fit(
+        self, estimator: Forecaster, data: SeriesData, *, callbacks: Callbacks, checkpoint: Path, resume: bool
+    ) -> None:
         _check_folds(estimator, data)
-        estimator.fit(data.series, watch=watch)
+        estimator.fit(data.series, callbacks=callbacks, checkpoint=checkpoint, resume=resume)
 
     def assess(self, estimator: Forecaster, data: SeriesData, recipe: Recipe) -> Assessment:
         found = Assessment()
@@ -84,8 +88,8 @@ def _check_folds(estimator: Forecaster, data: SeriesData) -> None:
     share = check_share("validation", estimator.validation)
     for s in data.series if data.folds else ():
         left = len(s.y) - data.folds * estimator.horizon
-        watched = max(estimator.horizon, round(left * share)) if share else 0
-        if left - watched < (estimator.window or 1) + estimator.horizon + 1:
+        validation_steps = max(estimator.horizon, round(left * share)) if share else 0
+        if left - validation_steps < (estimator.window or 1) + estimator.horizon + 1:
             raise DataError(
                 f"series {s.unique_id!r} has {len(s.y)} steps; the backtest's {data.folds} folds of {estimator.horizon} steps "
                 f"leave {max(left, 0)}, too few to train on. Bring a longer series, make the horizon or `data.window` shorter, "

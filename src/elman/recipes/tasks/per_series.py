@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, final
 
 from elman.errors import ElmanError
-from elman.estimators import PerSeries, PerSeriesBacktest, Watch
-from elman.estimators.jobs import Told
+from elman.estimators import OnOutcome, PerSeries, PerSeriesBacktest
 from elman.estimators.per_series import mean_measures
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import SeriesData
@@ -23,6 +23,7 @@ from elman.recipes.tasks.forecasting import (
 )
 from elman.recipes.tasks.task import Assessment, Task, number, same_columns
 from elman.runs.report import Table
+from elman.training import Callbacks
 
 SHOWN_ROWS = 40
 
@@ -31,17 +32,18 @@ SHOWN_ROWS = 40
 class PerSeriesTask(Task):
     """As the forecasting task, each series by itself; one that fails is told of and costs the others nothing.
 
-    told: gives what hears of every series that is `fitted`, and of every one that is `tested`.
+    on_series: called with `fitted` and with `tested`; what it returns is called with each series' outcome.
     """
 
-    def __init__(self, told: Callable[[str], Told] | None = None) -> None:
-        self._told: Callable[[str], Told | None] = _silent if told is None else told
+    def __init__(self, on_series: Callable[[str], OnOutcome] | None = None) -> None:
+        self._on_series: Callable[[str], OnOutcome | None] = _silent if on_series is None else on_series
 
-    def fit(self, estimator: PerSeries, data: SeriesData, watch: Watch) -> None:
+    def fit(
+        self, estimator: PerSeries, data: SeriesData, *, callbacks: Callbacks, checkpoint: Path, resume: bool
+    ) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"\d+ of \d+ series have no model")  # `assess` tells of them
-            own = Watch(checkpoint=watch.checkpoint, resume=watch.resume)
-            estimator.fit(data.series, watch=own, told=self._told("fitted"))
+            estimator.fit(data.series, checkpoint=checkpoint, resume=resume, on_outcome=self._on_series("fitted"))
 
     def assess(self, estimator: PerSeries, data: SeriesData, recipe: Recipe) -> Assessment:
         found = Assessment()
@@ -51,7 +53,7 @@ class PerSeriesTask(Task):
             # Those that could not be fitted could not be tested either, and that was told already.
             series = [s for s in data.series if s.unique_id in estimator.models_]
             try:
-                backtest = estimator.backtest(series, folds=data.folds, told=self._told("tested"))
+                backtest = estimator.backtest(series, folds=data.folds, on_outcome=self._on_series("tested"))
             except ElmanError as error:
                 found.notes.append(f"No series could be tested, so nothing tells how good these forecasts are: {error}")
         if backtest is not None:
@@ -98,7 +100,7 @@ class PerSeriesTask(Task):
         return forecast_header(names), forecast_rows(estimator.forecast(load_series(recipe, path)), names)
 
 
-def _silent(done: str) -> None:
+def _silent(verb: str) -> None:
     """Nobody hears of a series."""
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
 from elman.cells import Array
 from elman.errors import DataError
-from elman.estimators import SequenceRegressor, Watch
+from elman.estimators import SequenceRegressor
 from elman.recipes import sources
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import Paired, stacked
 from elman.recipes.tasks.task import Assessment, Picture, Task, same_columns
 from elman.runs import plots
+from elman.training import Callbacks
 
 SHOWN_STEPS = 400
 
@@ -23,8 +25,12 @@ SHOWN_STEPS = 400
 class RegressionTask(Task):
     """Errors on every part of the data, and actual beside predicted."""
 
-    def fit(self, estimator: SequenceRegressor, data: Paired, watch: Watch) -> None:
-        estimator.fit(data.X, data.y, valid=data.valid, watch=watch)
+    def fit(
+        self, estimator: SequenceRegressor, data: Paired, *, callbacks: Callbacks, checkpoint: Path, resume: bool
+    ) -> None:
+        estimator.fit(
+            data.X, data.y, validation_data=data.validation, callbacks=callbacks, checkpoint=checkpoint, resume=resume
+        )
 
     def assess(self, estimator: SequenceRegressor, data: Paired, recipe: Recipe) -> Assessment:
         found = Assessment()
@@ -112,7 +118,7 @@ def _sine_next_picture(estimator: SequenceRegressor, data: Paired) -> list[Pictu
 
 def _sine_windows_picture(estimator: SequenceRegressor, data: Paired) -> list[Picture]:
     """Seed 002: the truth after each window of the validation records, and the prediction."""
-    x, y = data.valid if data.valid is not None else (data.X, data.y)
+    x, y = data.validation if data.validation is not None else (data.X, data.y)
     first = data.X.shape[1] + len(data.X)
     figure = plots.actual_against_predicted_over_time(
         np.arange(first, first + len(y)), y[:, 0], estimator.predict(x)[:, 0], x_label="step", y_label="sin(step)"

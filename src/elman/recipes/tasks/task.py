@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elman.estimators import Estimator, PerSeries, Watch
+from elman.estimators import Estimator, PerSeries
 from elman.estimators.per_series import mean_measures
 from elman.recipes.recipe import Recipe
 from elman.runs.report import Table
+from elman.training import Callbacks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +51,7 @@ class Task(ABC):
     """One task's part of a run."""
 
     @abstractmethod
-    def fit(self, estimator: Any, data: Any, watch: Watch) -> None:
+    def fit(self, estimator: Any, data: Any, *, callbacks: Callbacks, checkpoint: Path, resume: bool) -> None:
         """Fit the estimator on what the recipe's source gave."""
 
     @abstractmethod
@@ -66,11 +68,11 @@ class Task(ABC):
 
 
 def training_metrics(estimator: Estimator | PerSeries) -> dict[str, float]:
-    """`train_...` and `valid_...` of the record whose weights were kept; of many models, their means."""
+    """`train_...` and `validation_...` of the record whose weights were kept; of many models, their means."""
     if isinstance(estimator, PerSeries):
         return mean_measures([training_metrics(model) for model in estimator.models_.values()])
     record = estimator.final_record()
-    return {name: value for name, value in record.items() if name.startswith(("train_", "valid_"))}
+    return {name: value for name, value in record.items() if name.startswith(("train_", "validation_"))}
 
 
 def number(value: float) -> str:
