@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from tests.cli.command import Outcome, elman, settings, start, tree
+from tests.files.trees import stored
 
 from elman.engines import ENGINES
 from elman.estimators import Forecaster, LanguageModel
@@ -73,8 +74,8 @@ def wait_until(there: Callable[[], bool], running: Any, seconds: float = 60) -> 
 
 def saved(run: Path) -> dict[str, int]:
     """When each of a run's checkpoints was written."""
-    files = [run / "checkpoint" / "state.safetensors", run / "checkpoint" / "refit" / "state.safetensors"]
-    return {str(file): file.stat().st_mtime_ns for file in files if file.exists()}
+    files = [run / "checkpoint" / "manifest.json", run / "checkpoint" / "refit" / "manifest.json"]
+    return {str(file): file.stat().st_mtime_ns for file in files if stored(file.parent, "state.safetensors")}
 
 
 def _has_saved_since(run: Path, before: dict[str, int]) -> bool:
@@ -133,7 +134,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals, scratch: P
     outcome = Outcome(running.returncode, out, err)
     assert_stopped(outcome, f"stopped by {number.name} in epoch ")
     assert outcome.document()["kind"] == "InterruptedTraining"
-    assert (scratch / "stopped/checkpoint/state.safetensors").is_file()
+    assert stored(scratch / "stopped" / "checkpoint", "state.safetensors")
     assert not (scratch / "stopped/result.json").exists()
     resumed = elman(*command, "--out", "stopped", "--resume").succeeded()
     assert resumed.err.startswith("going on after epoch ")

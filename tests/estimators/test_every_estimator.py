@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.closeness import assert_all_same_bits, assert_close, assert_same_bits
 from tests.estimators.subjects import SUBJECTS, WRONG_EVERYWHERE, Subject, is_fitted
+from tests.files.trees import reseal, stored
 
 from elman.errors import ElmanError, InterruptedTraining, NotFittedError, RunError, UsageError
 from elman.estimators import ESTIMATORS, Estimator, load
@@ -157,7 +158,7 @@ def test_save_and_load(subject: Subject, tmp_path: Path) -> None:
             assert repr(question(loaded)) == repr(question(estimator))
         loaded.fit(*subject.data)
         assert_same_bits(subject.ask(loaded), subject.ask(estimator))
-    assert sorted(os.listdir(tmp_path / "model")) == ["config.json", "model.safetensors"]
+    assert sorted(os.listdir(tmp_path / "model")) == ["config.json", "manifest.json", "model.safetensors"]
     config = json.loads((tmp_path / "model" / "config.json").read_text(encoding="utf-8"))
     assert config["estimator"] == type(estimator).__name__
 
@@ -179,7 +180,10 @@ def test_loading_what_is_not_whole(subject: Subject, tmp_path: Path) -> None:
     for key in ("learned", "parameters", "estimator"):
         broken = {name: value for name, value in config.items() if name != key}
         (tmp_path / "model" / "config.json").write_text(json.dumps(broken), encoding="utf-8")
-        with pytest.raises(RunError):
+        with pytest.raises(RunError, match=r"config.json was changed after it was written"):
+            load(tmp_path / "model")
+        reseal(tmp_path / "model")
+        with pytest.raises(RunError, match="train again"):
             load(tmp_path / "model")
     (tmp_path / "model" / "model.safetensors").unlink()
     with pytest.raises(RunError, match=r"is not a whole model: model.safetensors is missing"):
@@ -211,6 +215,7 @@ def test_a_config_that_was_tampered_with_gives_a_run_error_or_a_model(
         key = data.draw(st.sampled_from(sorted(place)) if isinstance(place, dict) else st.integers(0, len(place) - 1))
     place[key] = junk
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    reseal(folder)
     try:
         kind.load(folder)
     except RunError as error:
@@ -272,7 +277,7 @@ def test_an_interrupted_fit_is_resumed_to_the_same_bits(subject: Subject, tmp_pa
 
 def test_resuming_other_data_or_other_options_is_refused(subject: Subject, tmp_path: Path) -> None:
     subject.make().fit(*subject.data, checkpoint=tmp_path)
-    assert (tmp_path / FILE).is_file()
+    assert stored(tmp_path, FILE)
     with pytest.raises(RunError, match="belongs to a training with other data or other settings"):
         subject.make().fit(*subject.other, checkpoint=tmp_path, resume=True)
     for changes in ({"learning_rate": 0.5}, {"seed": 9}, {"hidden_size": 5}, {"cell": "elman"}, {"dtype": "float32"}):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.files.trees import refusing, tree
+from tests.files.trees import full_disk, refusing, tree
 
 from elman.errors import RunError
 from elman.files import MANIFEST, open_updated_folder, update_folder
@@ -116,17 +113,6 @@ def test_a_failure_keeps_the_old_set(tmp_path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(OSError, match="Read-only file system"):
             update_folder(tmp_path, NEW)
     assert tree(tmp_path) == before
-
-
-@contextmanager
-def full_disk(bytes_left: int) -> Iterator[None]:
-    """No file may grow beyond so many bytes, which fails in `write` as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_left, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_keeps_the_old_set(tmp_path: Path) -> None:

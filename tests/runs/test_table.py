@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from tests.runs.finished import finished
 
 from elman.errors import RunError
 from elman.runs.run import Run
@@ -28,12 +29,7 @@ def done(tmp_path):
 
 
 def make_done(folder, result=RESULT):
-    run = Run.create(folder, RECIPE)
-    run.model_path.mkdir()
-    for name in ("config.json", "model.safetensors"):
-        (run.model_path / name).write_text("{}")
-    run.write_result(result)
-    return run
+    return finished(folder, RECIPE, result)
 
 
 def one(folder):
@@ -75,7 +71,8 @@ def test_an_unfinished_run_shows_how_far_it_came(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "problem"),
     [
-        (lambda run: run.result_path.write_text('{"task'), "result.json is torn"),
+        (lambda run: run.result_path.write_text('{"task'), "result.json is torn or was changed"),
+        (lambda run: (run.model_path / "manifest.json").write_text("{}"), "model was changed"),
         (lambda run: (run.model_path / "config.json").unlink(), "model missing"),
         (lambda run: run.recipe_path.unlink(), "no recipe.toml"),
         (lambda run: run.recipe_path.write_text("task = "), "recipe.toml cannot be read"),

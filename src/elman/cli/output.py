@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
@@ -106,8 +105,8 @@ def evaluation(run: str, recipe: Any, data: str | None, found: Any, *, as_json: 
 
 def predictions(header: Sequence[str], rows: Sequence[Sequence[Any]], out: Path | None, *, as_json: bool) -> None:
     """Predictions as CSV into a file or on standard output, or as JSON."""
+    from elman.files import write_atomically
     from elman.recipes import table_text
-    from elman.runs.run import write_atomically
 
     if out is not None:
         write_atomically(out, table_text(header, rows))
@@ -148,9 +147,9 @@ def runs(
 
 
 def _document(value: Any) -> None:
-    from elman.runs.run import to_json
+    from elman.files import json_text, plain
 
-    print(json.dumps(to_json(value), indent=2, allow_nan=False, ensure_ascii=False))
+    print(json_text(plain(value), indent=2))
 
 
 def _number(value: float) -> str:

@@ -22,7 +22,8 @@ from elman.data.sequences import Sequences
 from elman.engines import Engine, Loss, Optimiser, Stream, dtype_of, from_torch, make_engine, to_torch
 from elman.errors import DeviceError, NotFittedError, RunError, UsageError
 from elman.estimators.tags import sklearn_tags
-from elman.network import Network, load_model, save_model
+from elman.files import FolderReader, FolderWriter, open_folder, replace_folder
+from elman.network import CONFIG, Network, read_model, write_model
 from elman.training import Callbacks, Training
 
 if TYPE_CHECKING:
@@ -119,20 +120,43 @@ class Estimator(ABC):
         """Take back what `_learned` gave."""
 
     def save(self, folder: str | Path) -> None:
-        """Write the model into a folder: `config.json` and `model.safetensors`. An older model there is replaced."""
-        network = self._fitted()
+        """Write the model into a folder of its own; an older model there is replaced.
+
+        Args:
+            folder: gets `config.json`, `model.safetensors`, and `manifest.json` with the checksum of each.
+
+        Raises:
+            RunError: the system refused, or the folder holds something that is no model.
+        """
+        self._fitted()
+        with replace_folder(folder, CONFIG) as files:
+            self.write_files(files)
+
+    def write_files(self, files: FolderWriter) -> None:
+        """Write the model's files into a folder that may get others beside them."""
         parameters = {name: _storable(value) for name, value in self.get_params().items()}
         extra = {"estimator": type(self).__name__, "parameters": parameters, "learned": self._learned()}
-        save_model(Path(folder), network, extra)
+        write_model(files, self._fitted(), extra)
 
     @classmethod
     def load(cls, folder: str | Path, **changes: Any) -> Self:
         """The estimator that `save` wrote. Opens no pickle and runs no code from the folder.
 
-        changes: options to take instead of the saved ones, e.g. engine="native" for a model that was trained on a GPU
-        and is to predict where there is none; another engine than torch also leaves its device and precision behind.
+        Args:
+            folder: one that `save` made.
+            **changes: options to take instead of the saved ones, e.g. engine="native" for a model that was trained on a GPU and is
+                to predict where there is none; another engine than torch also leaves its device and precision behind.
+
+        Raises:
+            RunError: a file is missing or was changed after it was written, or the folder holds something else.
         """
-        network, config = load_model(Path(folder))
+        return cls.read_files(open_folder(folder), **changes)
+
+    @classmethod
+    def read_files(cls, files: FolderReader, **changes: Any) -> Self:
+        """The estimator in a folder that is open; arguments and errors as of `load`."""
+        network, config = read_model(files)
+        folder = files.folder
         cls().set_params(**changes)  # names what is unknown
         if config.get("estimator") != cls.__name__:
             raise RunError(f"{folder} holds a {config.get('estimator')}, not a {cls.__name__}; use elman.load(folder)")

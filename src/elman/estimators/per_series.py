@@ -6,13 +6,12 @@ Shapes: T steps of history, C variables, K steps ahead.
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Self, final
+from typing import Any, NamedTuple, Self, TypeGuard, final
 
 import numpy as np
 
@@ -22,7 +21,9 @@ from elman.estimators.estimator import did_you_mean
 from elman.estimators.forecaster import Backtest, Forecast, Forecaster, as_series
 from elman.estimators.jobs import Job, OnOutcome, Outcome, fit_many, run_jobs
 from elman.estimators.tags import sklearn_tags
-from elman.network import FORMAT, replacing
+from elman.files import FORMAT, json_text, open_folder, replace_folder
+from elman.network import CONFIG
+from elman.version import VERSION
 
 
 class PerSeriesBacktest(NamedTuple):
@@ -165,35 +166,45 @@ class PerSeries:
         return PerSeriesBacktest(by_series, errors, mean_measures([b.metrics for b in tested]), baselines)
 
     def save(self, folder: str | Path) -> None:
-        """Write every model into a folder: `config.json`, and in `models/` a model folder a series. An older one is replaced."""
-        from elman import version
+        """Write every model into a folder; an older one is replaced.
 
+        Args:
+            folder: gets `config.json`, in `models/` a model folder a series, and `manifest.json` with the checksum of each.
+
+        Raises:
+            RunError: the system refused, or the folder holds something that is no model.
+        """
         models = self._fitted()
         errors = {name: str(error) for name, error in self.errors_.items()}
         config = {
-            "format": FORMAT, "elman": version.VERSION, "estimator": "PerSeries", "series": list(models), "errors": errors,
+            "format": FORMAT, "elman": VERSION, "estimator": "PerSeries", "series": list(models), "errors": errors,
         }  # fmt: skip
-        with replacing(Path(folder)) as new:
+        with replace_folder(folder, CONFIG) as files:
+            files.write(CONFIG, json_text(config, indent=2) + "\n")
             for number, model in enumerate(models.values()):
-                model.save(new / "models" / _numbered(number))
-            text = json.dumps(config, indent=2, ensure_ascii=False)
-            (new / "config.json").write_text(text + "\n", encoding="utf-8")
+                model.write_files(files.inside(f"models/{_numbered(number)}"))
 
     @classmethod
     def load(cls, folder: str | Path, **changes: Any) -> Self:
-        """The models that `save` wrote; `changes` as in `Estimator.load`. Opens no pickle and runs no code from the folder."""
-        path = Path(folder) / "config.json"
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-            kind, names, errors = config.get("estimator"), config.get("series"), config.get("errors")
-        except (OSError, ValueError, AttributeError, RecursionError) as error:
-            raise RunError(f"{path} cannot be read as models of many series: {error}; train again") from error
+        """The models that `save` wrote. Opens no pickle and runs no code from the folder.
+
+        Args:
+            folder: one that `save` made.
+            **changes: options to take instead of the saved ones, as in `Estimator.load`.
+
+        Raises:
+            RunError: a file is missing or was changed after it was written, or the folder holds something else.
+        """
+        files = open_folder(folder, what="set of models")
+        config = files.read_json(CONFIG)
+        kind, names, errors = config.get("estimator"), config.get("series"), config.get("errors")
         if kind != cls.__name__:
             raise RunError(f"{folder} holds a {kind}, not a {cls.__name__}; use elman.load(folder)")
-        if config.get("format") != FORMAT or not _is_list_of_texts(names) or not isinstance(errors, dict):
-            raise RunError(f"{path} is damaged, or of another version of Elman; train again")
+        if not _is_list_of_texts(names) or not isinstance(errors, dict):
+            raise RunError(f"{files.folder / CONFIG} does not name its series; train again")
         models = {
-            name: Forecaster.load(Path(folder) / "models" / _numbered(n), **changes) for n, name in enumerate(names)
+            name: Forecaster.read_files(files.inside(f"models/{_numbered(number)}"), **changes)
+            for number, name in enumerate(names)
         }
         loaded = cls(forecaster=next(iter(models.values())).clone())
         loaded.models_ = models
@@ -270,7 +281,7 @@ def mean_measures(measures: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([m[name] for m in measures])) for name in shared}
 
 
-def _is_list_of_texts(value: Any) -> bool:
+def _is_list_of_texts(value: Any) -> TypeGuard[list[str]]:
     return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from elman.files.arrays import Array
 
 
-def fingerprint(description: Mapping[str, Any], *arrays: Array) -> str:
+def fingerprint_of(description: Mapping[str, Any], *arrays: Array) -> str:
     """The SHA-256, in hexadecimal, of settings and data.
 
     Args:

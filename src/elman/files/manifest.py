@@ -34,6 +34,9 @@ MANIFEST = "manifest.json"
 FORMAT = 2
 """Of folders that Elman writes. Format 1, without manifests, was that of Elman 0.1.0."""
 
+NEXT_STEP = "copy the folder again, or train again"
+"""What a user can do about a folder that is not whole."""
+
 _NO_DIGEST = "0" * 64
 
 
@@ -69,8 +72,12 @@ def manifest_bytes(entries: Mapping[str, Entry]) -> bytes:
     return f"{head}{hashlib.sha256(text.encode()).hexdigest()}{tail}".encode()
 
 
-def read_manifest(folder: Path) -> dict[str, Entry]:
+def read_manifest(folder: Path, *, next_step: str = NEXT_STEP) -> dict[str, Entry]:
     """The entries of a folder's manifest, by file name.
+
+    Args:
+        folder: whose manifest it is.
+        next_step: what a user can do about one that was changed, for messages.
 
     Raises:
         RunError: it cannot be read, was changed, or is of a later format.
@@ -90,9 +97,7 @@ def read_manifest(folder: Path) -> dict[str, Entry]:
             raise ValueError("its own checksum differs")
         return {name: _entry(name, value) for name, value in document["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(
-            f"{path} was changed after it was written ({error}); copy the folder again, or train again"
-        ) from error
+        raise RunError(f"{path} was changed after it was written ({error}); {next_step}") from error
 
 
 def _digest_without(digest: str, data: bytes) -> str:

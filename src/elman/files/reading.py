@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any, final
 
 from elman.errors import FolderWarning, RunError
-from elman.files.atomic import run_errors
-from elman.files.manifest import FORMAT, MANIFEST, Entry, read_manifest
+from elman.files.atomic import run_errors, system_error
+from elman.files.manifest import FORMAT, MANIFEST, NEXT_STEP, Entry, read_manifest
 from elman.files.plain_json import parse_json
 from elman.files.writing import folder_before, stored_files
-
-MEND = "copy the folder again, or train again"
 
 
 @final
@@ -26,8 +24,9 @@ class FolderReader:
         format: 2, or 1 for a folder of Elman 0.1.0, which has no checksums.
     """
 
-    def __init__(self, folder: Path, entries: Mapping[str, Entry] | None) -> None:
+    def __init__(self, folder: Path, entries: Mapping[str, Entry] | None, next_step: str = NEXT_STEP) -> None:
         self.folder = folder
+        self._next_step = next_step
         self.format = 1 if entries is None else FORMAT
         self._entries = entries
 
@@ -44,11 +43,13 @@ class FolderReader:
         entry = None if self._entries is None else self._entries.get(name)
         path = self.folder / (entry.stored if entry and entry.stored else name)
         if name not in self or not path.is_file():
-            raise RunError(f"{self.folder}: {name} is missing; {MEND}")
+            raise RunError(f"{self.folder}: {name} is missing; {self._next_step}")
         with run_errors("read", path):
             data = path.read_bytes()
         if entry is not None:
-            _require_same(path, data, entry)
+            difference = _difference(data, entry)
+            if difference:
+                raise RunError(f"{path} was changed after it was written: {difference}; {self._next_step}")
         return data
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -57,7 +58,7 @@ class FolderReader:
         try:
             return parse_json(data)
         except ValueError as error:
-            raise RunError(f"{self.folder / name} cannot be read as JSON: {error}; {MEND}") from error
+            raise RunError(f"{self.folder / name} cannot be read as JSON: {error}; {self._next_step}") from error
 
     def inside(self, name: str) -> FolderReader:
         """The reader of a folder inside that has a manifest of its own.
@@ -71,58 +72,75 @@ class FolderReader:
         return open_folder(self.folder / name)
 
 
-def open_folder(folder: Path | str, *, what: str = "model", label: str = "config.json") -> FolderReader:
-    """Open a folder that `replace_folder` wrote, or one of format 1.
+def open_folder(
+    folder: Path | str,
+    *,
+    what: str = "model",
+    label: str = "config.json",
+    whole: bool = True,
+    next_step: str = NEXT_STEP,
+) -> FolderReader:
+    """Open a folder with a manifest, or one of format 1.
 
-    A folder of format 1, and one with files that its manifest does not name, is opened with a `FolderWarning`.
+    A folder that `replace_folder` wrote is opened with a `FolderWarning` where it is of format 1, or has files that its manifest
+    does not name.
 
     Args:
         folder: the folder.
         what: it holds, for messages.
         label: the JSON file whose `format` tells the format of a folder without a manifest.
+        whole: whether the manifest names every file of the folder; if not, no file is missed before it is read, or too many.
+        next_step: what a user can do about a folder that is not whole, for messages.
 
     Raises:
         RunError: files are missing, the manifest is missing or was changed, or the format is a later one.
     """
     folder = Path(folder)
     try:
-        entries = read_manifest(folder)
-    except FileNotFoundError:
-        return _open_without_manifest(folder, what, label)
+        entries = read_manifest(folder, next_step=next_step)
+    except (FileNotFoundError, NotADirectoryError):
+        return _open_without_manifest(folder, what, label, whole, next_step)
     except OSError as error:
-        raise RunError(
-            f"{folder / MANIFEST} cannot be read: {error.strerror}; check the path and its permissions"
-        ) from error
-    missing = [name for name in entries if not (folder / name).is_file()]
+        raise system_error("read", folder / MANIFEST, error) from error
+    missing = [name for name in entries if whole and not (folder / name).is_file()]
     if missing:
-        raise RunError(f"{folder} is not a whole {what}: {_listed(missing)} missing; {MEND}")
-    unnamed = _unnamed(folder, entries)
+        raise RunError(f"{folder} is not a whole {what}: {_listed(missing)} missing; {next_step}")
+    unnamed = _unnamed(folder, entries) if whole else []
     if unnamed:
         remark(
             f"{folder}: {_listed(unnamed)} not in {MANIFEST} and {'was' if len(unnamed) == 1 else 'were'} not read; "
             f"what belongs to the {what} is unchanged"
         )
-    return FolderReader(folder, entries)
+    return FolderReader(folder, entries, next_step)
 
 
-def open_updated_folder(folder: Path) -> FolderReader | None:
-    """Open a folder that `update_folder` writes; None where nothing was written to its end yet.
+def open_updated_folder(folder: Path, *, next_step: str = NEXT_STEP) -> FolderReader | None:
+    """Open a folder that `update_folder` writes.
+
+    Args:
+        folder: the folder, or where one may come to be.
+        next_step: what a user can do about a folder that is not whole, for messages.
+
+    Returns:
+        Its reader; None where nothing was written to its end yet.
 
     Raises:
         RunError: the manifest was lost or changed, or a file that it names is missing.
     """
     try:
-        entries = read_manifest(folder)
+        entries = read_manifest(folder, next_step=next_step)
     except (FileNotFoundError, NotADirectoryError):
         if folder.is_dir() and stored_files(folder):
             raise RunError(
-                f"{folder}: {MANIFEST} is missing, so the files there cannot be told whole from torn"
+                f"{folder}: {MANIFEST} is missing, so the files there cannot be told whole from torn; {next_step}"
             ) from None
         return None
+    except OSError as error:
+        raise system_error("read", folder / MANIFEST, error) from error
     missing = [entry.stored for entry in entries.values() if not (folder / entry.stored).is_file()]
     if missing:
-        raise RunError(f"{folder}: {_listed(missing)} missing")
-    return FolderReader(folder, entries) if entries else None
+        raise RunError(f"{folder}: {_listed(missing)} missing; {next_step}")
+    return FolderReader(folder, entries, next_step) if entries else None
 
 
 def remark(message: str) -> None:
@@ -130,7 +148,7 @@ def remark(message: str) -> None:
     warnings.warn(message, FolderWarning, stacklevel=2)
 
 
-def _open_without_manifest(folder: Path, what: str, label: str) -> FolderReader:
+def _open_without_manifest(folder: Path, what: str, label: str, whole: bool, next_step: str) -> FolderReader:
     if not (folder / label).is_file():
         before = folder_before(folder)
         if not folder.exists() and before.is_dir():
@@ -138,33 +156,33 @@ def _open_without_manifest(folder: Path, what: str, label: str) -> FolderReader:
                 f"{folder} was being replaced when that was stopped; the {what} before it is in {before}: "
                 f"rename that to {folder.name}"
             )
-        raise RunError(f"{folder} is not a whole {what}: {label} is missing; {MEND}")
-    reader = FolderReader(folder, None)
+        raise RunError(f"{folder} is not a whole {what}: {label} is missing; {next_step}")
+    reader = FolderReader(folder, None, next_step)
     document = reader.read_json(label)
     written = document.get("format", 1)
     if written == FORMAT:
-        raise RunError(f"{folder} is not a whole {what}: {MANIFEST} is missing, which names its files; {MEND}")
+        raise RunError(f"{folder} is not a whole {what}: {MANIFEST} is missing, which names its files; {next_step}")
     if written != 1 or isinstance(written, bool):
         raise RunError(
             f"{folder / label} has format {written!r}, this Elman reads formats 1 and {FORMAT}; "
             f"it was written by Elman {document.get('elman', '?')}: install that version, or train again"
         )
-    remark(
-        f"{folder} was written by Elman {document.get('elman', '0.1.0')} in format 1, which has no checksums: a changed byte "
-        "would not be noticed. Load it and save it again to add them"
-    )
+    if whole:
+        remark(
+            f"{folder} was written by Elman {document.get('elman', '0.1.0')} in format 1, which has no checksums: a changed byte "
+            "would not be noticed. Load it and save it again to add them"
+        )
     return reader
 
 
-def _require_same(path: Path, data: bytes, entry: Entry) -> None:
+def _difference(data: bytes, entry: Entry) -> str:
+    """How a file differs from what the manifest says of it, in words; empty where it does not."""
     now = Entry.of(data)
     if now.size != entry.size:
-        difference = f"it has {now.size:,} bytes, {MANIFEST} says {entry.size:,}"
-    elif now.sha256 != entry.sha256:
-        difference = f"its SHA-256 begins with {now.sha256[:12]}, {MANIFEST} says {entry.sha256[:12]}"
-    else:
-        return
-    raise RunError(f"{path} was changed after it was written: {difference}; {MEND}")
+        return f"it has {now.size:,} bytes, {MANIFEST} says {entry.size:,}"
+    if now.sha256 != entry.sha256:
+        return f"its SHA-256 begins with {now.sha256[:12]}, {MANIFEST} says {entry.sha256[:12]}"
+    return ""
 
 
 def _unnamed(folder: Path, entries: Mapping[str, Entry]) -> list[str]:

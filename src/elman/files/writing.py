@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import final
 
@@ -135,6 +135,31 @@ def update_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     _remove_unnamed(folder, {entry.stored for entry in entries.values()})
 
 
+def write_manifest(folder: Path, names: Iterable[str]) -> None:
+    """Write the manifest of files that lie in a folder already. Raises OSError.
+
+    Args:
+        folder: the folder.
+        names: of the files that are to be read back; others may lie beside them.
+    """
+    replace_file(folder / MANIFEST, manifest_bytes({name: Entry.of((folder / name).read_bytes()) for name in names}))
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file or folder of this name was left behind by a writer that was killed."""
+    return name.endswith(TEMPORARY_SUFFIX)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder; nobody else may be writing there."""
+    for path in [folder / name for name in os.listdir(folder) if is_leftover(name)]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
 def stored_files(folder: Path) -> list[str]:
     """The names on disk of all files that updates have written into this folder."""
     return sorted(name for name in os.listdir(folder) if _STORED.fullmatch(name))
@@ -148,8 +173,7 @@ def _stored_name(name: str) -> str:
 
 def _remove_unnamed(folder: Path, stored: set[str]) -> None:
     """Remove what earlier updates wrote, those included that were killed."""
-    temporary = [name for name in os.listdir(folder) if name.endswith(TEMPORARY_SUFFIX)]
-    for name in [*stored_files(folder), *temporary]:
+    for name in [*stored_files(folder), *filter(is_leftover, os.listdir(folder))]:
         if name not in stored:
             with contextlib.suppress(OSError):  # a reader has it open; the next update removes it
                 (folder / name).unlink()

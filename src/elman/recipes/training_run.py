@@ -18,6 +18,7 @@ import numpy as np
 from elman.engines.processes import Processes, joined, started
 from elman.errors import DataError, ElmanError, InterruptedTraining, NonFiniteError, ProcessError, UsageError
 from elman.estimators import Estimator, OnOutcome, PerSeries, load
+from elman.files import write_atomically
 from elman.recipes import sources
 from elman.recipes.recipe import Recipe, load_recipe
 from elman.recipes.tasks import (
@@ -32,7 +33,7 @@ from elman.recipes.tasks import (
 )
 from elman.runs import plots
 from elman.runs.report import write_report
-from elman.runs.run import Run, to_json, write_atomically
+from elman.runs.run import Run
 from elman.training import Callback, Callbacks
 
 
@@ -191,6 +192,7 @@ def _finish(
     run: Run, recipe: Recipe, estimator: Estimator | PerSeries, assessment: Assessment, seconds: float
 ) -> dict[str, Any]:  # fmt: skip
     """Write model, pictures, report and, last, the result."""
+    run.remove_result()
     estimator.save(run.model_path)
     # Models of many series have one network description in common: the first stands for all.
     model = next(iter(estimator.models_.values())) if isinstance(estimator, PerSeries) else estimator
@@ -213,14 +215,13 @@ def _finish(
         write_atomically(run.sample_path, assessment.sample + "\n")
     if assessment.forecasts:
         names = recipe.source_options["target"].split(",")
-        write_atomically(run.folder / "forecasts.csv", table_text(forecast_header(names), assessment.forecasts))
+        write_atomically(run.forecasts_path, table_text(forecast_header(names), assessment.forecasts))
     pictures = [*assessment.pictures, *([] if recipe.per_series else _curves(model))]
     run.plots_path.mkdir(exist_ok=True)
     for picture in pictures:
         plots.save(picture.figure, run.plots_path / f"{picture.name}.png")
     _write_report(run, recipe, model, assessment, pictures, result)
-    run.write_result(result)
-    return dict(to_json(result))
+    return run.write_result(result)
 
 
 def _curves(estimator: Estimator) -> list[Picture]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from elman.errors import UsageError
-from elman.runs.run import write_atomically
+from elman.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -161,7 +161,7 @@ def _summary(run: Run) -> RunSummary:
     network = _table(recipe, "network")
     document: dict[str, Any] = {}
     try:
-        if os.path.isfile(run.result_path):
+        if run.has_result():
             document = run.result()
             Run.open(run.folder)
             state, problem = "done", ""
@@ -215,13 +215,13 @@ def _so_far(run: Run) -> dict[str, Any]:
 
 
 def _what_is_wrong(run: Run) -> str:
-    if not os.path.isfile(run.result_path):
+    if not run.has_result():
         return f"{METRICS} is damaged"
     try:
         run.result()
     except RunError:
-        return f"{RESULT} is torn"
-    return "model missing"
+        return f"{RESULT} is torn or was changed"
+    return "model missing" if run.missing_model_files() else "model was changed"
 
 
 def _modified(run: Run) -> float:

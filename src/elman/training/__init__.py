@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from elman.files import fingerprint_of
 from elman.training.callback import Callback, Callbacks
-from elman.training.checkpoint import fingerprint_of
 from elman.training.loop import Finished, Training, evaluate, train
 from elman.training.progress import make_progress
 from elman.training.schedules import Schedule, parse_schedule
