@@ -106,16 +106,16 @@ def evaluation(run: str, recipe: Any, data: str | None, found: Any, *, as_json: 
 
 def predictions(header: Sequence[str], rows: Sequence[Sequence[Any]], out: Path | None, *, as_json: bool) -> None:
     """Predictions as CSV into a file or on standard output, or as JSON."""
-    from elman.recipes import table_text
+    from elman.runs.csv_text import csv_text
     from elman.runs.run import write_atomically
 
     if out is not None:
-        write_atomically(out, table_text(header, rows))
+        write_atomically(out, csv_text(header, rows))
         note(f"{len(rows)} rows written to {out}")
     if as_json:
         _document({"out": None if out is None else str(out), "columns": list(header), "rows": [list(r) for r in rows]})
     elif out is None:
-        print(table_text(header, rows), end="")
+        print(csv_text(header, rows), end="")
 
 
 def generated(run: str, prompt: str, text: str, *, as_json: bool) -> None:

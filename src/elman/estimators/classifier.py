@@ -32,11 +32,18 @@ PREDICT_BATCH = 256
 class SequenceClassifier(Estimator):
     """A recurrent network whose last state says which class a sequence belongs to.
 
-    scale: what is done to the features, fitted on the training part only: standard, minmax, robust or none.
-    class_weight: None, `balanced`, or a weight a label. layout: of arrays that come in: `ntd`, `nct` or `tnd`.
-    The other options are those of `Estimator`.
+    Its own options:
+        scale: what is done to the features, learned from the training part alone: `standard`, `minmax`, `robust` or `none`.
+        class_weight: None for equal weights, `balanced` against unequal classes, or a weight for each label.
+        layout: of arrays that come in: `ntd` (sequences, steps, features), `nct` or `tnd`.
 
-    After `fit`: `classes_` (C,), `network_`, `history_`, `n_features_in_`.
+    {shared options}
+
+    After `fit`:
+        classes_: the labels, (C,).
+        network_: the trained network.
+        history_: a record an epoch.
+        n_features_in_: features of a step.
 
     >>> import numpy as np
     >>> x = np.random.default_rng(0).normal(size=(60, 8, 1))

@@ -63,15 +63,27 @@ class Backtest(NamedTuple):
 class Forecaster(Estimator):
     """A recurrent network that continues time series.
 
-    horizon: K, the steps ahead. window: steps of history that the network sees; None for two seasons, at least 24, as
-    far as the series allows. strategy: `direct` answers all K steps at once; `recursive` predicts the next step and is
-    fed its own answers, for any horizon. season: steps in a cycle; None takes it from the times. transform, difference:
-    see `choose_preparation`. scale: of the prepared values of each series: standard or none. loss: mae, mse, huber.
-    interval: probability that low and high shall enclose. refit: after early stopping, train again on everything for
-    as many epochs as were best. `validation` is the last share of each series in time; the other options are those of
-    `Estimator`.
+    Its own options:
+        horizon: steps ahead, K.
+        window: steps of history that the network sees; None for two seasons, at least 24, as far as the series allows.
+        strategy: `direct` answers all K steps at once; `recursive` predicts the next step and is fed its own answers, for
+            any horizon.
+        season: steps in a cycle; None takes it from the times.
+        transform: `log`, `none`, or `auto` for a logarithm where swings grow with the level.
+        difference: a lag whose value is subtracted, `none`, or `auto`; see `choose_preparation`.
+        scale: of the prepared values of each series: `standard` or `none`.
+        loss: `mae`, `mse` or `huber`.
+        interval: probability that low and high shall enclose, between 0 and 1.
+        refit: after early stopping, train again on everything for as many epochs as were best.
 
-    After `fit`: `network_`, `history_`, `season_`, `window_`, `preparation_`.
+    `validation` is the last share of each series in time.
+
+    {shared options}
+
+    After `fit`:
+        network_, history_: the trained network; a record an epoch.
+        season_, window_: as chosen.
+        preparation_: what is done to values before the network sees them.
 
     >>> import numpy as np
     >>> wave = np.sin(np.arange(120) * 2 * np.pi / 12)

@@ -31,13 +31,21 @@ READ_AT_ONCE = 512
 class LanguageModel(Estimator):
     """A recurrent network that predicts the next character, byte or word of a text.
 
-    unit: `char`, `byte` or `word`. min_frequency: rarer tokens become `<unk>`. sampling: `sequential` reads the text in
-    `batch_size` rows side by side and carries the state on; `random` draws pieces and starts each from zero.
-    embedding_size: size of the learned table of token vectors; 0 for one-hot inputs. validation: the last share of the
-    text, set aside for validation. steps: tokens in a piece. `shuffle` and `carry` follow from `sampling`.
+    Its own options:
+        unit: `char`, `byte` or `word`.
+        min_frequency: tokens that come less often become `<unk>`.
+        sampling: `sequential` reads the text in `batch_size` rows side by side and carries the state on; `random` draws
+            pieces and starts each from zero.
+        embedding_size: size of the learned table of token vectors; 0 for one-hot inputs.
 
-    After `fit`: `vocabulary_`, `network_`, `history_`, `ngram_loss_` and `ngram_order_` (the floor on the validation
-    part, None without one).
+    `validation` is the last share of the text, and `steps` counts tokens. `shuffle` and `carry` follow from `sampling`.
+
+    {shared options}
+
+    After `fit`:
+        vocabulary_: the tokens.
+        network_, history_: the trained network; a record an epoch.
+        ngram_loss_, ngram_order_: of the n-gram floor on the validation part; None without one.
 
     >>> model = LanguageModel(hidden_size=16, epochs=60, steps=8, batch_size=4, learning_rate=0.02, validation=0.0)
     >>> model.fit("the cat sat on the mat. " * 20).generate("the cat", length=8, temperature=0)

@@ -21,6 +21,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from elman.data.columns import split_columns
 from elman.errors import DataError, UsageError
 from elman.estimators import ESTIMATORS, Estimator
 from elman.estimators.estimator import did_you_mean
@@ -35,6 +36,7 @@ DATA = frozenset({
     "scale", "scale_target", "layout", "unit", "min_frequency", "window", "horizon", "season", "transform",
     "difference", "strategy", "interval", "class_weight",
 })  # fmt: skip
+LISTS = ("Sequence[float]",)  # options whose values are tuples, as estimators have them
 OPTIONS = ("seed", "engine", "device", "dtype", "precision")
 # Keys of older recipes, read as what they are called now.
 RENAMED = {("data", "held_out"): "validation_characters"}
@@ -62,6 +64,11 @@ class Recipe:
         """Whether each series gets a model of its own."""
         return bool(self.source_options.get("per_series"))
 
+    @property
+    def targets(self) -> list[str]:
+        """The names of the target columns of a recipe that reads a table."""
+        return split_columns(self.source_options["target"])
+
     def estimator(self) -> Estimator:
         """A fresh estimator with the recipe's options."""
         return ESTIMATORS[self.task](**self.parameters)
@@ -80,8 +87,8 @@ class Recipe:
 
     def with_parameters(self, **changes: Any) -> Recipe:
         """The recipe with other estimator options; None changes nothing."""
-        given = {name: value for name, value in changes.items() if value is not None}
-        return replace(self, parameters={**self.parameters, **given})
+        changed = {name: value for name, value in changes.items() if value is not None}
+        return replace(self, parameters={**self.parameters, **changed})
 
     def with_inputs(self, names: Sequence[str] | None) -> Recipe:
         """The recipe with the input columns that its table gave, so that later files are read by name, not by position."""
@@ -158,7 +165,7 @@ def make_recipe(name: str, document: Mapping[str, Any], settings: Sequence[str] 
             elif table == "generate":
                 generate[key] = value
             else:
-                (parameters if key in types else source_given)[key] = value
+                (parameters if key in types else source_given)[key] = tuple(value) if kind in LISTS else value
     problems += options.generate_problems(generate)
     for key in OPTIONS:
         if key in document:
