@@ -26,7 +26,7 @@ from elman.network import Network, load_model, save_model
 from elman.training import Observer, Training
 
 if TYPE_CHECKING:
-    from elman.engines.torch_module import RecurrentNetwork
+    from elman.engines.torch.module import RecurrentNetwork
 
 
 @dataclass(kw_only=True, eq=False)

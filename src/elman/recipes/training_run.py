@@ -15,7 +15,8 @@ from typing import Any, final
 
 import numpy as np
 
-from elman.engines.processes import Processes, joined, started
+from elman.engines import joined
+from elman.engines.processes import Processes, rank_and_count
 from elman.errors import DataError, ElmanError, InterruptedTraining, NonFiniteError, ProcessError, UsageError
 from elman.estimators import Estimator, PerSeries, Watch, load
 from elman.estimators.jobs import Told
@@ -74,7 +75,7 @@ def train(
 
     In processes that torchrun started, all train together, the first alone watches and writes, and each returns the same.
     """
-    if recipe.per_series and started()[1] > 1:
+    if recipe.per_series and rank_and_count()[1] > 1:
         raise UsageError(
             "a model for each series is trained by `jobs` side by side; start it once, without torchrun, and give --jobs"
         )
