@@ -27,7 +27,7 @@ from elman.network import Network, load_model, save_model
 from elman.training import Callbacks, Training
 
 if TYPE_CHECKING:
-    from elman.engines.torch_module import RecurrentNetwork
+    from elman.engines.torch.module import RecurrentNetwork
 
 
 SHARED_OPTIONS = """

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from elman.engines.processes import Processes, joined, started
+from elman.engines import joined
+from elman.engines.processes import Processes, rank_and_count
 from elman.errors import ElmanError, InterruptedTraining, NonFiniteError, ProcessError, UsageError
 from elman.estimators import OnOutcome
 from elman.recipes import sources
@@ -51,7 +52,7 @@ def train(
             is removed again.
         InterruptedTraining: Ctrl-C or SIGTERM arrived once there was a run to resume.
     """
-    if recipe.per_series and started()[1] > 1:
+    if recipe.per_series and rank_and_count()[1] > 1:
         raise UsageError(
             "a model for each series is trained by `jobs` side by side; start it once, without torchrun, and give --jobs"
         )

@@ -18,7 +18,7 @@ import numpy as np
 
 from elman.cells import Array, State
 from elman.data.batches import Batches
-from elman.engines.contract import Engine, Pieces, Steps
+from elman.engines import Engine, Pieces, Steps
 from elman.errors import InterruptedTraining, NonFiniteError, UsageError
 from elman.training.callback import Callback, Callbacks, as_callbacks
 from elman.training.checkpoint import CheckpointState, load_checkpoint, save_checkpoint
