@@ -152,10 +152,10 @@ def make_recipe(name: str, document: Mapping[str, Any], settings: Sequence[str] 
     types = {f.name: str(f.type) for f in fields(ESTIMATORS[task])}
     expected = _expected(task, types, known.get(source))
     parameters: dict[str, Any] = {}
-    source_given: dict[str, Any] = {}
+    source_values: dict[str, Any] = {}
     generate: dict[str, Any] = {}
-    for table, given in {**tables, "data": data}.items():
-        for key, value in given.items():
+    for table, values in {**tables, "data": data}.items():
+        for key, value in values.items():
             kind = expected[table].get(key)
             if kind is None:
                 if source in known or table != "data":
@@ -165,7 +165,7 @@ def make_recipe(name: str, document: Mapping[str, Any], settings: Sequence[str] 
             elif table == "generate":
                 generate[key] = value
             else:
-                (parameters if key in types else source_given)[key] = tuple(value) if kind in LISTS else value
+                (parameters if key in types else source_values)[key] = tuple(value) if kind in LISTS else value
     problems += options.generate_problems(generate)
     for key in OPTIONS:
         if key in document:
@@ -184,7 +184,7 @@ def make_recipe(name: str, document: Mapping[str, Any], settings: Sequence[str] 
     if problems:
         raise UsageError(_all(name, problems))
     return Recipe(
-        name, task, str(document.get("title", name)), str(document.get("summary", "")), str(source), source_given,
+        name, task, str(document.get("title", name)), str(document.get("summary", "")), str(source), source_values,
         parameters, generate,
     )  # fmt: skip
 

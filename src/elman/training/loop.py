@@ -278,12 +278,12 @@ class _TrainingInProgress:
         last = state.piece + len(steps.losses) - 1
         epochs, piece = divmod(last, each) if each else (0, last)
         what = "loss" if not np.isfinite(steps.losses[-1]) else "gradient"
-        kept = f" The last checkpoint is kept in {self.checkpoint}." if self.checkpoint else ""
+        checkpoint = f" The last checkpoint is kept in {self.checkpoint}." if self.checkpoint else ""
         raise NonFiniteError(
             f"the {what} stopped being a finite number in epoch {state.epoch + epochs + 1}, update {piece + 1} of the "
             f"epoch (loss {steps.losses[-1]:g}, gradient norm {steps.gradient_norms[-1]:g}, learning rate "
             f"{self.engine.learning_rate:g}); that update was not made. Lower `learning_rate`, set `clip_norm`, or "
-            f"scale the data.{kept}"
+            f"scale the data.{checkpoint}"
         )
 
     def _record(self, rate: float) -> dict[str, Any]:
