@@ -170,8 +170,14 @@ class Estimator(ABC):
     def load(cls, folder: str | Path, **changes: Any) -> Self:
         """The estimator that `save` wrote. Opens no pickle and runs no code from the folder.
 
-        changes: options to take instead of the saved ones, e.g. engine="native" for a model that was trained on a GPU
-        and is to predict where there is none; another engine than torch also leaves its device and precision behind.
+        Args:
+            folder: of the model.
+            changes: options to take instead of the saved ones, such as engine="native" for a model that was trained on a GPU and is to
+                predict where there is none. Another engine than torch also leaves the saved device and precision behind.
+
+        Raises:
+            RunError: the folder holds no such model, or cannot be read.
+            UsageError: a change that is no option, or cannot be.
         """
         network, config = load_model(Path(folder))
         cls().set_params(**changes)  # names what is unknown
@@ -304,10 +310,19 @@ class Estimator(ABC):
         resume: bool,
         **changes: Any,
     ) -> None:
-        """Train `network` on `batches` and keep `network_`, `history_`, `best_epoch_` and `seconds_`.
+        """Train a network, and set `network_`, `history_`, `best_epoch_` and `seconds_`.
 
-        data: what the batches are made from, so that a checkpoint of other data is not resumed. scored: see `train`.
-        callbacks, checkpoint, resume: those of `fit`. changes: to the Training that the options describe.
+        Args:
+            network: with its first parameters.
+            loss: to minimise.
+            batches: to train on.
+            validation: to validate on, or None.
+            data: what the batches are made from, so that a checkpoint of other data is not resumed.
+            scored: see `training.train`.
+            callbacks: those of `fit`, as are `checkpoint` and `resume`.
+            checkpoint: a folder, or None.
+            resume: go on from the checkpoint there.
+            changes: to the `Training` that the options describe.
         """
         engine = self._make_engine(network, loss, self._optimiser(), backprop_steps=self.backprop_steps, seed=self.seed)
         plan = Training(

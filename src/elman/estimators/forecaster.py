@@ -50,8 +50,13 @@ class Fold(NamedTuple):
 
 
 class Backtest(NamedTuple):
-    """folds: every forecast made. metrics: of the forecaster, with `coverage`, the share of truths inside the interval.
-    baselines: the same measures by baseline's name."""
+    """Forecasts made from the past of a series, beside what came.
+
+    Attributes:
+        folds: every forecast made.
+        metrics: of the forecaster, with `coverage`, the share of true values inside the interval.
+        baselines: the same measures, by the baseline's name.
+    """
 
     folds: list[Fold]
     metrics: dict[str, float]

@@ -106,10 +106,17 @@ class LanguageModel(Estimator):
         return self
 
     def measure(self, text: str) -> dict[str, float]:
-        """How well the text is predicted, read as one stream from zero state, the first token given.
+        """How well a text is predicted, read as one stream from zero state, its first token known.
 
-        loss: nats a token. perplexity: exp(loss). bits_per_character, bits_per_byte: of the text in UTF-8, so that
-        models of different units can be compared.
+        Args:
+            text: at least two tokens.
+
+        Returns:
+            loss: nats a token. perplexity: exp(loss). bits_per_character and bits_per_byte (of the text in UTF-8): they compare models
+            of different units.
+
+        Raises:
+            DataError: a text of fewer than two tokens.
         """
         network = self._fitted()
         tokens = self.vocabulary_.encode(text)
@@ -160,10 +167,22 @@ class LanguageModel(Estimator):
         self, prompt: str, length: int = 200, *, temperature: float = 1.0, top_k: int | None = None,
         top_p: float | None = None, seed: int | None = None, stop: str | None = None,
     ) -> str:  # fmt: skip
-        """What comes after the prompt: `length` tokens, or up to and including the text `stop`.
+        """Write on after a prompt.
 
-        temperature, top_k, top_p: see `Sampler`; temperature 0 always takes the most probable token. seed: of the draws;
-        None draws anew each time. Raises UsageError for a bidirectional network, which reads the future.
+        Args:
+            prompt: the beginning of the text, at least one character.
+            length: tokens to write.
+            temperature: 0 always takes the most probable token, 1 draws from the model's own probabilities, more is wilder.
+            top_k: draw from the k most probable tokens only; None for all.
+            top_p: draw from the fewest tokens whose probabilities reach p; None for all.
+            seed: of the draws; None draws anew each time.
+            stop: end after this text.
+
+        Returns:
+            The text after the prompt, up to and including `stop`.
+
+        Raises:
+            UsageError: a bidirectional network, which reads the future; an option that cannot be.
         """
         sampler = Sampler(temperature=temperature, top_k=top_k, top_p=top_p)
         tokens: list[str] = []

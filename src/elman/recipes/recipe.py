@@ -47,8 +47,17 @@ _ABOUT = ("title", "summary", "task")
 
 @dataclass(frozen=True)
 class Recipe:
-    """A checked recipe. name: where it came from. source: the data's source. source_options, parameters, generate: for the source,
-    the estimator and `generate`."""
+    """A checked recipe.
+
+    Attributes:
+        name: of the built-in recipe, or of its file.
+        task: `classification`, `regression`, `forecasting` or `language`.
+        title: for the report, as is `summary`.
+        source: where the data come from.
+        source_options: of the source.
+        parameters: of the estimator.
+        generate: options of `generate`, for language.
+    """
 
     name: str
     task: str

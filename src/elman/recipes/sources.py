@@ -24,7 +24,15 @@ from elman.errors import DataError, UsageError
 
 @dataclass(frozen=True)
 class Labelled:
-    """Sequences and labels: to train on, and to test on where there are any. inputs: the columns that X was read from."""
+    """Sequences and labels.
+
+    Attributes:
+        X: sequences to train on.
+        y: their labels.
+        test: sequences and labels to test on, or None.
+        ids: names of the sequences.
+        inputs: the columns that X was read from.
+    """
 
     X: Any
     y: Any
@@ -35,8 +43,17 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Paired:
-    """Input and target sequences: to train on, to validate on, and to test on. names: of the targets. inputs: the columns that
-    X was read from."""
+    """Input and target sequences.
+
+    Attributes:
+        X: inputs to train on.
+        y: their targets.
+        validation: inputs and targets to validate on, or None.
+        test: inputs and targets to test on, or None.
+        names: of the targets.
+        ids: names of the sequences.
+        inputs: the columns that X was read from.
+    """
 
     X: Any
     y: Any
@@ -169,9 +186,15 @@ def paired_file(
 def series_file(
     path: str, target: str, time: str | None = None, series: str | None = None, folds: int = 3, per_series: bool = False
 ) -> SeriesData:
-    """Time series from a table; `target` may name several columns, separated by commas.
+    """Time series from a table.
 
-    folds: of the backtest. per_series: a model for each series, instead of one for all.
+    Args:
+        path: a .csv, .tsv or .parquet file.
+        target: the column to forecast; several separated by commas.
+        time: the column of times; None for numbered steps.
+        series: the column that tells series apart; None for one series.
+        folds: of the backtest.
+        per_series: a model for each series, instead of one for all.
     """
     _at_least("folds", folds, 0)
     names = split_columns(target)

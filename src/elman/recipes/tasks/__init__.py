@@ -24,5 +24,11 @@ TASKS: dict[str, Task] = {
 
 
 def task_of(recipe: Recipe, on_series: Callable[[str], OnOutcome] | None = None) -> Task:
-    """What is done with the recipe. on_series: see `PerSeriesTask`."""
+    """What is done with a recipe.
+
+    Args:
+        recipe: the recipe.
+        on_series: called with `fitted` and with `tested`, where each series has a model of its own; what it returns is called with
+            each series' outcome.
+    """
     return PerSeriesTask(on_series) if recipe.per_series else TASKS[recipe.task]

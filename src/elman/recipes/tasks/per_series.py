@@ -30,9 +30,10 @@ SHOWN_ROWS = 40
 
 @final
 class PerSeriesTask(Task):
-    """As the forecasting task, each series by itself; one that fails is told of and costs the others nothing.
+    """As the forecasting task, each series by itself; one that fails is reported and costs the others nothing.
 
-    on_series: called with `fitted` and with `tested`; what it returns is called with each series' outcome.
+    Args:
+        on_series: called with `fitted` and with `tested`; what it returns is called with each series' outcome.
     """
 
     def __init__(self, on_series: Callable[[str], OnOutcome] | None = None) -> None:
