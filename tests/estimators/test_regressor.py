@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.closeness import assert_close, assert_same_bits
 from tests.estimators.subjects import TARGETS, X, regressor
 
+from elman.engines import make_engine
 from elman.errors import DataError, UsageError
 from elman.estimators import SequenceRegressor
 
@@ -96,10 +97,10 @@ def test_the_last_part_of_a_single_sequence_is_watched() -> None:
     x = SINE.reshape(1, -1, 1).copy()
     x[:, 150:] *= 100
     model = regressor(validation=0.25, epochs=2).fit(x, x)
-    assert model._scaler.scale is not None
-    assert_close(model._scaler.scale, x[:, :150].std(axis=(0, 1)))
-    later = (x[:, 150:] - model._scaler.shift) / model._scaler.scale
-    loss = model._engine.forward(later)[0] - later
+    assert model.scaler_.scale is not None
+    assert_close(model.scaler_.scale, x[:, :150].std(axis=(0, 1)))
+    later = (x[:, 150:] - model.scaler_.shift) / model.scaler_.scale
+    loss = make_engine("auto", model.network_, dtype=model.dtype).forward(later)[0] - later
     assert_close(model.final_record()["validation_loss"], float((loss**2).mean()))
 
 
@@ -107,7 +108,7 @@ def test_part_of_several_sequences_is_watched_at_random(fitted: SequenceRegresso
     assert "validation_loss" in fitted.final_record()
     assert "validation_loss" not in regressor(validation=0.0).fit(X, TARGETS).final_record()
     own = regressor().fit(X[:12], TARGETS[:12], validation_data=(X[12:], TARGETS[12:]))
-    scaled = (own.predict(X[12:]) - TARGETS[12:]) / own._target_scaler.scale
+    scaled = (own.predict(X[12:]) - TARGETS[12:]) / own.target_scaler_.scale
     assert_close(own.final_record()["validation_loss"], float((scaled**2).mean()))
 
 

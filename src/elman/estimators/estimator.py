@@ -172,8 +172,8 @@ class Estimator(ABC):
 
         Args:
             folder: of the model.
-            changes: options to take instead of the saved ones, such as engine="native" for a model that was trained on a GPU and is to
-                predict where there is none. Another engine than torch also leaves the saved device and precision behind.
+            changes: options to take instead of the saved ones, such as engine="native" for a model trained on a GPU. Another engine
+                than torch also leaves the saved device and precision behind.
 
         Raises:
             RunError: the folder holds no such model, or cannot be read.
@@ -277,7 +277,7 @@ class Estimator(ABC):
         """The type of number that the engine computes in."""
         return dtype_of(self.engine, self.dtype)
 
-    def _network(self, **sizes: Any) -> Network:
+    def make_network(self, **sizes: Any) -> Network:
         """A fresh network of these sizes, with the estimator's options."""
         shared = ("cell", "hidden_size", "num_layers", "nonlinearity", "bias", "head_bias", "bidirectional", "dropout")
         network = Network(**{name: getattr(self, name) for name in shared}, **sizes)
@@ -368,7 +368,9 @@ def _storable(value: Any) -> Any:
 
 
 def _restored(value: Any) -> Any:
-    """The inverse of `_storable`."""
+    """The inverse of `_storable`; lists come back as the tuples they were."""
+    if isinstance(value, list):
+        return tuple(value)
     pairs = value.get("pairs") if isinstance(value, dict) else None
     return dict(pairs) if isinstance(pairs, list) else value
 

@@ -322,7 +322,7 @@ class Forecaster(Estimator):
         size = features[0].shape[1]
         outputs = self.n_variables_ * (self.horizon if self.strategy == "direct" else 1)
         head = "last" if self.strategy == "direct" else "every"
-        network = self._network(input_size=size, output_size=outputs, head=head)
+        network = self.make_network(input_size=size, output_size=outputs, head=head)
         batches = self._windows(features, z, train, batch_size=self.batch_size, shuffle=self.shuffle)
         validation = None
         if validate:

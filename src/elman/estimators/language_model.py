@@ -95,7 +95,7 @@ class LanguageModel(Estimator):
         validation_tokens = None if validation_text is None else self.vocabulary_.encode(validation_text)
         validation_batches = None if validation_tokens is None else self._validation_batches(validation_tokens)
         inputs = "embedding" if self.embedding_size else "one_hot"
-        network = self._network(
+        network = self.make_network(
             input_size=size, output_size=size, inputs=inputs, embedding_size=self.embedding_size, head="every"
         )
         self._train(
@@ -112,8 +112,8 @@ class LanguageModel(Estimator):
             text: at least two tokens.
 
         Returns:
-            loss: nats a token. perplexity: exp(loss). bits_per_character and bits_per_byte (of the text in UTF-8): they compare models
-            of different units.
+            loss: nats a token. perplexity: exp(loss). bits_per_character and bits_per_byte (of the text in UTF-8): they
+            compare models of different units.
 
         Raises:
             DataError: a text of fewer than two tokens.

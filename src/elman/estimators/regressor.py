@@ -53,6 +53,7 @@ class SequenceRegressor(Estimator):
     After `fit`:
         network_, history_: the trained network; a record an epoch.
         n_features_in_, n_outputs_: features and targets of a step.
+        scaler_, target_scaler_: what is done to inputs and targets.
 
     >>> import numpy as np
     >>> x = np.sin(np.linspace(0, 30, 300)).reshape(1, 300, 1)
@@ -97,12 +98,12 @@ class SequenceRegressor(Estimator):
         (inputs, targets), validation = self._split(inputs, targets, validation_data)
         scaler = fit_scaler(make_scaler(self.scale), inputs)
         target_scaler = fit_scaler(make_scaler(self.scale_target), targets)
-        self._scaler, self._target_scaler = scaler, target_scaler
+        self.scaler_, self.target_scaler_ = scaler, target_scaler
         self.n_features_in_, self.n_outputs_ = inputs.features, targets.features
         self._flat = self.output == "last" and np.asarray(y).ndim == 1
         loss = self._loss()
         outputs = targets.features * loss.outputs_per_target()
-        network = self._network(input_size=inputs.features, output_size=outputs, head=self.output)
+        network = self.make_network(input_size=inputs.features, output_size=outputs, head=self.output)
         batches: Batches = self._batches(
             inputs, targets, batch_size=self.batch_size, shuffle=self.shuffle, steps=self.steps, carry=self.carry
         )
@@ -135,7 +136,7 @@ class SequenceRegressor(Estimator):
             answers = [a.reshape(*a.shape[:-1], self.n_outputs_, -1)[..., middle] for a in answers]
         elif self.loss == "gaussian":
             answers = [gaussian_moments(a)[0] for a in answers]
-        return self._stacked([self._target_scaler.inverse(a) for a in answers])
+        return self._stacked([self.target_scaler_.inverse(a) for a in answers])
 
     def predict_quantiles(self, X: Any, quantiles: Sequence[float] | None = None) -> Any:
         """Quantiles of the answers, in the targets' units; of a model fitted with loss `quantile` or `gaussian`.
@@ -170,14 +171,14 @@ class SequenceRegressor(Estimator):
             scores = np.array([NormalDist().inv_cdf(q) for q in levels])
             moments = [gaussian_moments(a) for a in answers]
             split = [mean[..., None] + np.sqrt(variance)[..., None] * scores for mean, variance in moments]
-        unscaled = [np.moveaxis(self._target_scaler.inverse(np.moveaxis(a, -1, 0)), 0, -1) for a in split]
+        unscaled = [np.moveaxis(self.target_scaler_.inverse(np.moveaxis(a, -1, 0)), 0, -1) for a in split]
         return self._stacked(unscaled)
 
     def _answers(self, X: Any) -> list[Array]:
         """What the network says of each sequence, without padding, on the scale it was trained on."""
         self._fitted()
         sequences = as_sequences(X, name="X", layout=self.layout, features=self.n_features_in_)
-        inputs = scaled(self._scaler, sequences)
+        inputs = scaled(self.scaler_, sequences)
         answers: list[Array] = []
         for first in range(0, inputs.count, PREDICT_BATCH):
             batch = inputs.select(np.arange(first, min(first + PREDICT_BATCH, inputs.count)))
@@ -268,7 +269,7 @@ class SequenceRegressor(Estimator):
         return (inputs.select(rest), targets.select(rest)), (inputs.select(positions), targets.select(positions))
 
     def _batches(self, inputs: Sequences, targets: Sequences, **options: Any) -> SequenceBatches:
-        x, y = scaled(self._scaler, inputs), scaled(self._target_scaler, targets)
+        x, y = scaled(self.scaler_, inputs), scaled(self.target_scaler_, targets)
         aligned = self.output == "every"
         values = y.values if aligned else y.values[:, 0]
         return SequenceBatches(
@@ -282,19 +283,19 @@ class SequenceRegressor(Estimator):
                 name: value[: self.n_outputs_] if name.startswith("head.") else value
                 for name, value in network.parameters.items()
             })  # fmt: skip
-        return folded(network, self._scaler, self._target_scaler)
+        return folded(network, self.scaler_, self.target_scaler_)
 
     def _learned(self) -> dict[str, Any]:
         return {
-            "scaler": self._scaler.config(),
-            "target_scaler": self._target_scaler.config(),
+            "scaler": self.scaler_.config(),
+            "target_scaler": self.target_scaler_.config(),
             "n_features_in": self.n_features_in_,
             "n_outputs": self.n_outputs_,
             "flat": self._flat,
         }
 
     def _restore(self, learned: Mapping[str, Any]) -> None:
-        self._scaler = scaler_from_config(learned["scaler"])
-        self._target_scaler = scaler_from_config(learned["target_scaler"])
+        self.scaler_ = scaler_from_config(learned["scaler"])
+        self.target_scaler_ = scaler_from_config(learned["target_scaler"])
         self.n_features_in_, self.n_outputs_ = learned["n_features_in"], learned["n_outputs"]
         self._flat = bool(learned.get("flat", False))
