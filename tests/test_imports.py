@@ -1,4 +1,5 @@
-"""Who imports whom: rooms know only rooms below them, light work stays light, public names are sorted and there."""
+"""Who imports whom: rooms know only rooms below them, no module is in a circle, light work stays light, public names are sorted and
+there."""
 
 from __future__ import annotations
 
@@ -41,6 +42,9 @@ ORDER = (
 )
 """The rooms of design.md from top to bottom; rooms of one line do not know each other."""
 
+ENGINES = (("factory", "distributed"), ("torch",), ("native", "reference"))
+"""The rooms of the engines from top to bottom, and what chooses among them; all other files there are shared, and below."""
+
 LEVELS = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 THERE = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"} - {"__init__"}
 ITSELF = "elman itself"
@@ -55,12 +59,17 @@ def imported_rooms(text: str, module: tuple[str, ...], *, package: bool = False)
 
     module   its name in parts below elman, e.g. ("data", "text"); package: it is that folder's `__init__`
     """
-    folder = module if package else module[:-1]
+    for line, name in elman_imports(text, module if package else module[:-1]):
+        yield line, room_of(name)
+
+
+def elman_imports(text: str, folder: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """(line, full name) of each import of elman anywhere in the text of a module that lies in this folder of elman."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Call):
             for name in imported_names(node, folder):
                 if name == "elman" or name.startswith("elman."):
-                    yield node.lineno, room_of(name)
+                    yield node.lineno, name
 
 
 def imported_names(node: ast.Import | ast.ImportFrom | ast.Call, folder: tuple[str, ...]) -> list[str]:
@@ -184,6 +193,96 @@ def test_relative_imports_of_a_folder_start_in_it() -> None:
     assert climbs("from ..cli import main", ("training",), package=True) == ["line 1: training imports cli"]
     assert climbs("from .task import Task\nfrom ..recipe import Recipe", ("recipes", "tasks"), package=True) == []
     assert climbs("from ...cli import main", ("recipes", "tasks"), package=True) == ["line 1: recipes imports cli"]
+
+
+# The rooms of the engines
+
+
+def engines_imported(text: str, module: tuple[str, ...]) -> list[str]:
+    """Every import among the engines that does not go downward, as `line 3: native imports torch`."""
+    levels = {room: len(ENGINES) - level for level, rooms in enumerate(ENGINES) for room in rooms}
+    climbing = []
+    for line, name in elman_imports(text, module[:-1]):
+        room, other = module[1], name.split(".")[2] if name.startswith("elman.engines.") else module[1]
+        if room != other and levels.get(other, 0) >= max(1, levels.get(room, 0)):
+            climbing.append(f"line {line}: {room} imports {other}")
+    return climbing
+
+
+def test_engines_know_what_they_share_and_not_each_other() -> None:
+    files = [file for file in sources() if parts_of(file)[0] == "engines" and file.name != "__init__.py"]
+    climbing = {str(file): engines_imported(file.read_text("utf-8"), parts_of(file)) for file in files}
+    assert {file: lines for file, lines in climbing.items() if lines} == {}
+    assert {"reference", "native", "torch"} <= {parts_of(file)[1] for file in files}
+
+
+def test_an_engine_that_knows_another_is_found() -> None:
+    lazy = "def f():\n    from elman.engines.torch.engine import TorchEngine"
+    assert engines_imported(lazy, ("engines", "native", "engine")) == ["line 2: native imports torch"]
+    assert engines_imported("from ..reference import engine", ("engines", "native", "engine")) == [
+        "line 1: native imports reference"
+    ]
+    assert engines_imported("import elman.engines.native.engine", ("engines", "checks")) == [
+        "line 1: checks imports native"
+    ]
+    assert engines_imported("from elman.engines.reference.engine import A", ("engines", "torch", "engine")) == []
+    assert engines_imported("from elman.engines import checks", ("engines", "native", "engine")) == []
+
+
+# Circles
+
+
+def imports_by_module() -> dict[str, set[str]]:
+    """Which modules of elman each one imports, in functions and for types alone included.
+
+    An import of `elman.a.b` is one of that module; that Python runs the `__init__` of its folders first does not count, or
+    every folder whose `__init__` lists its public names would be a circle.
+    """
+    files = {".".join(("elman", *parts_of(file))): file for file in sources()}
+    graph = {}
+    for module, file in files.items():
+        folder = parts_of(file) if file.name == "__init__.py" else parts_of(file)[:-1]
+        names = [name for _, name in elman_imports(file.read_text("utf-8"), folder)]
+        graph[module] = {found for name in names if (found := deepest(name, files)) and found != module}
+    return graph
+
+
+def deepest(name: str, modules: Iterable[str]) -> str | None:
+    """The module that `elman.a.b` is or lies in."""
+    while name and name not in modules:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """The modules of one circle, the first one again at the end; empty where there is none."""
+    finished: set[str] = set()
+
+    def walk(module: str, path: list[str]) -> list[str]:
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module not in finished:
+            for other in sorted(graph.get(module, ())):
+                if found := walk(other, [*path, module]):
+                    return found
+            finished.add(module)
+        return []
+
+    for module in sorted(graph):
+        if found := walk(module, []):
+            return found
+    return []
+
+
+def test_no_module_is_in_a_circle() -> None:
+    graph = imports_by_module()
+    assert "elman.engines.torch.processes" in graph["elman.engines.distributed"]  # lazy imports are seen
+    assert circle(graph) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circle({"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": {"b"}}) == ["b", "d", "b"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
 # Light work

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.contenders import problems
 from elman.engines import Loss, Optimiser, Pieces
-from elman.engines.native import NativeEngine
+from elman.engines.native.engine import NativeEngine
 from elman.native import _core
 from elman.network import Network
 

@@ -18,7 +18,7 @@ from tests.files.trees import stored
 
 from elman.engines import ENGINES
 from elman.estimators import Forecaster, LanguageModel
-from elman.recipes import sources, training_run
+from elman.recipes import run_files, sources
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 
@@ -146,7 +146,7 @@ LATER: dict[str, tuple[str, Any, str]] = {
     "in the backtest": ("months", Forecaster, "backtest"),
     "while the sample is written": ("text", LanguageModel, "generate"),
     "while the model is saved": ("months", Forecaster, "save"),
-    "while the report is written": ("months", training_run, "write_report"),
+    "while the report is written": ("months", run_files, "write_report"),
 }
 
 

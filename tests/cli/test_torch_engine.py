@@ -61,7 +61,7 @@ def test_a_model_from_a_gpu_is_used_where_there_is_none(scratch: Path, monkeypat
 
 
 def test_without_pytorch_it_says_the_pip_command(there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("elman.engines.torch_")]:
+    for name in [name for name in sys.modules if name.startswith("elman.engines.torch")]:
         monkeypatch.delitem(sys.modules, name)
         monkeypatch.delattr(sys.modules["elman.engines"], name.rpartition(".")[2], raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)

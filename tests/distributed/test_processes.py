@@ -25,8 +25,9 @@ from tests.distributed.processes import ended, environment, free_port, start
 from tests.distributed.trainings import TRAININGS
 from tests.files.trees import stored
 
-from elman.engines import processes, torch_processes
-from elman.engines.processes import ALONE, current, joined
+from elman.engines import joined
+from elman.engines.processes import ALONE, current
+from elman.engines.torch import processes as torch_processes
 from elman.errors import DeviceError, ProcessError, UsageError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
@@ -228,4 +229,4 @@ def test_rows_are_shared_out_without_gap_or_overlap() -> None:
                 one = torch_processes.TorchProcesses(rank, count)
                 shares += list(range(rows))[one.rows(rows)]
             assert shares == list(range(rows))
-    assert processes.ALONE.rows(7) == slice(0, 7)
+    assert ALONE.rows(7) == slice(0, 7)

@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from elman.data.batches import Batches, SequenceBatches, TextBatches
-from elman.engines import Loss, Optimiser, make_engine
-from elman.engines.processes import joined
+from elman.engines import Loss, Optimiser, joined, make_engine
 from elman.network import Network
 from elman.training import Training, train
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.closeness import assert_close, assert_same_bits
 from tests.estimators.subjects import LABELS, X, classifier
 
+from elman.engines import make_engine
 from elman.errors import DataError, RunError, UsageError
 from elman.estimators import SequenceClassifier
 from elman.estimators.estimator import validation_split
@@ -36,10 +37,10 @@ def test_probabilities_are_the_softmax_of_the_networks_outputs(fitted: SequenceC
     assert p.shape == (16, 2)
     assert p.dtype == np.float64
     assert_close(p.sum(axis=1), np.ones(16))
-    assert fitted._scaler.shift is not None
-    assert fitted._scaler.scale is not None
-    scaled = (X - fitted._scaler.shift) / fitted._scaler.scale
-    logits = fitted._engine.forward(scaled)[0].astype(np.float64)
+    assert fitted.scaler_.shift is not None
+    assert fitted.scaler_.scale is not None
+    scaled = (X - fitted.scaler_.shift) / fitted.scaler_.scale
+    logits = make_engine("auto", fitted.network_, dtype=fitted.dtype).forward(scaled)[0].astype(np.float64)
     assert_close(p, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
     assert (fitted.predict(X) == fitted.classes_[p.argmax(axis=1)]).all()
     assert fitted.score(X, LABELS) == (fitted.predict(X) == LABELS).mean()
@@ -138,10 +139,10 @@ def test_the_part_set_aside_has_every_class_and_scales_nothing() -> None:
     huge = X.copy()
     huge[unseen] *= 1000
     model = classifier().fit(huge, LABELS)
-    assert model._scaler.shift is not None
-    assert model._scaler.scale is not None
-    assert_close(model._scaler.shift, huge[rest].reshape(-1, 2).mean(axis=0))
-    assert_close(model._scaler.scale, huge[rest].reshape(-1, 2).std(axis=0))
+    assert model.scaler_.shift is not None
+    assert model.scaler_.scale is not None
+    assert_close(model.scaler_.shift, huge[rest].reshape(-1, 2).mean(axis=0))
+    assert_close(model.scaler_.scale, huge[rest].reshape(-1, 2).std(axis=0))
 
 
 def test_validation_data_of_ones_own() -> None:

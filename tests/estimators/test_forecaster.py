@@ -11,6 +11,7 @@ from tests.closeness import assert_close, assert_same_bits
 from tests.estimators.subjects import SERIES, forecaster
 
 from elman.data.frames import Series
+from elman.engines import make_engine
 from elman.errors import DataError, UsageError
 from elman.estimators import Forecaster
 from elman.estimators.baselines import forecast_errors
@@ -53,7 +54,7 @@ def test_a_recursive_forecast_feeds_itself_its_own_answers() -> None:
     model = forecaster(strategy="recursive", difference="none", transform="none", scale="none", epochs=3).fit(WAVE)
     history = WAVE[-6:]
     for value in model.predict(horizon=4)[:, 0]:
-        outputs, _state = model._engine.forward(history[None, :, None])
+        outputs, _state = make_engine("auto", model.network_, dtype=model.dtype).forward(history[None, :, None])
         assert_close(outputs[0, -1, 0], value)
         history = np.append(history, value)
 

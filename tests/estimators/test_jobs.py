@@ -19,6 +19,7 @@ from joblib._parallel_backends import ThreadingBackend
 from joblib.externals.loky import get_reusable_executor
 from tests.closeness import assert_same_bits
 from tests.estimators.subjects import LABELS, TEXT, X, classifier, is_fitted, language_model
+from tests.files.trees import stored
 
 from elman.errors import DataError, ElmanError, InterruptedTraining, MissingExtraError, UsageError
 from elman.estimators import Job, Outcome, SequenceClassifier, fit_many
@@ -145,7 +146,7 @@ def test_checkpoints_lie_where_the_caller_stands(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     done = fit_many({"a": Job(classifier(), (X, LABELS), {"checkpoint": Path("here")})}, n_jobs=2)
     assert done["a"].error is None
-    assert (tmp_path / "here" / FILE).is_file()
+    assert stored(tmp_path / "here", FILE)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

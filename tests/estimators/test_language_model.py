@@ -130,9 +130,9 @@ def test_what_is_drawn_follows_the_probabilities(learned: LanguageModel) -> None
 def test_the_unknown_token_is_never_written() -> None:
     """Even by a model that finds nothing else as likely."""
     model = language_model(epochs=1, validation=0.0).fit(TEXT)
-    bias = model.network_.parameters["head.bias"]
-    bias[0] = 50.0
-    model._adopt(model.network_.with_parameters({**model.network_.parameters, "head.bias": bias}))
+    module = model.to_torch()
+    module.head.bias.data[0] = 50.0
+    model.from_torch(module)
     assert model.predict("the") == "<unk>"
     assert "<unk>" not in model.generate("the", 50, seed=1) + model.generate("the", 50, temperature=0)
 

@@ -9,7 +9,7 @@ from tests.engines.cases import LOSSES, network
 from tests.native.test_parity import batch_for, pieces_for, state_for
 
 from elman.engines import Gradients, Optimiser, Steps
-from elman.engines.native import NativeEngine
+from elman.engines.native.engine import NativeEngine
 from elman.native import _core
 from elman.network import Network
 

@@ -9,7 +9,7 @@ from tests.engines.cases import CELLS, LOSSES, network
 from tests.native.test_parity import batch_for, pieces_for
 
 from elman.engines import Optimiser, Pieces
-from elman.engines.native import NativeEngine
+from elman.engines.native.engine import NativeEngine
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -12,8 +12,8 @@ from tests.closeness import assert_all_close, assert_close
 from tests.engines.cases import CELLS, LOSSES, network
 
 from elman.engines import Batch, Gradients, Loss, Optimiser, Pieces
-from elman.engines.native import NativeEngine
-from elman.engines.reference import ReferenceEngine
+from elman.engines.native.engine import NativeEngine
+from elman.engines.reference.engine import ReferenceEngine
 from elman.network import Network
 
 Array = NDArray[Any]

@@ -12,7 +12,7 @@ import pytest
 from tests.closeness import assert_same_bits
 from tests.engines.cases import network
 
-from elman.engines.native import NativeEngine
+from elman.engines.native.engine import NativeEngine
 from elman.native import _core
 
 PROGRAM = "from elman.native import _core; print(_core.isa(), _core.threads())"

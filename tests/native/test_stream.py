@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tests.closeness import assert_same_bits
 from tests.engines.cases import CELLS, network
 
-from elman.engines.native import NativeEngine, NativeStream
+from elman.engines.native.engine import NativeEngine, NativeStream
 from elman.errors import UsageError
 
 Array = NDArray[Any]

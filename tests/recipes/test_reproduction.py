@@ -75,7 +75,7 @@ def sine_online_loop(first_weights: list[dict[str, Any]]) -> np.ndarray:
 def sine_online_start(seed: int) -> dict[str, Any]:
     """The weights that the recipe starts from."""
     estimator = load_recipe("sine-online").with_parameters(seed=seed).estimator()
-    return dict(estimator._network(input_size=1, output_size=1).parameters)
+    return dict(estimator.make_network(input_size=1, output_size=1).parameters)
 
 
 def test_sine_online_is_the_loop_of_its_text() -> None:
@@ -113,7 +113,7 @@ def test_sine_window_begins_where_its_initialisation_puts_it(seed: int) -> None:
     (train_loss,), (validation_loss,) = losses(estimator), losses(estimator, "validation_loss")
     assert 50_000 < train_loss < 200_000
     assert train_loss == pytest.approx(2 * validation_loss, rel=0.03)
-    network = load_recipe("sine-window").with_parameters(seed=seed).estimator()._network(
+    network = load_recipe("sine-window").with_parameters(seed=seed).estimator().make_network(
         input_size=50, output_size=1, head="last"
     )  # fmt: skip
     total = network.parameters["head.weight"].sum()
@@ -125,7 +125,7 @@ def test_sine_window_starts_spread_around_what_the_text_printed() -> None:
     starts = []
     for seed in range(200):
         estimator = load_recipe("sine-window").with_parameters(seed=seed).estimator()
-        total = estimator._network(input_size=50, output_size=1, head="last").parameters["head.weight"].sum()
+        total = estimator.make_network(input_size=50, output_size=1, head="last").parameters["head.weight"].sum()
         starts.append(100 * total**2 / 2)
     assert np.quantile(starts, 0.01) < 101_185.6 < np.median(starts)
     assert np.median(starts) == pytest.approx(125_000, rel=0.03)

@@ -15,7 +15,8 @@ from safetensors.numpy import load_file
 
 import elman
 from elman.errors import DataError, NonFiniteError, UsageError
-from elman.recipes import Recipe, load_recipe, open_run, train, training_run
+from elman.recipes import Recipe, load_recipe, open_run, train
+from elman.recipes.sources import naming_file
 from elman.runs import plots
 from elman.training import Callback
 
@@ -225,7 +226,7 @@ def test_a_resume_without_a_checkpoint_trains_what_it_was_given_and_says_so(tmp_
 
 
 def complaint(error: Exception, path: str | None, step: str = "") -> str:
-    with pytest.raises(type(error)) as caught, training_run.naming(path, step):
+    with pytest.raises(type(error)) as caught, naming_file(path, step):
         raise error
     return str(caught.value)
 

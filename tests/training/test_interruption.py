@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.files.trees import stored
 from tests.training.long_training import digest
 from tests.training.plans import carried
 
@@ -45,7 +46,7 @@ def start(folder: Path, engine_name: str, seconds: float) -> subprocess.Popen[st
 
 
 def wait_for_checkpoint(folder: Path, process: subprocess.Popen[str]) -> None:
-    while not (folder / FILE).exists():
+    while not stored(folder, FILE):
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.005)
 

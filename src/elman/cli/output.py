@@ -43,13 +43,13 @@ def error_document(error: ElmanError) -> None:
     _document({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code})
 
 
-def recipes(found: Sequence[tuple[str, dict[str, Any]]], *, as_json: bool) -> None:
+def recipes(documents: Sequence[tuple[str, dict[str, Any]]], *, as_json: bool) -> None:
     """Built-in recipes, a line each."""
     if as_json:
-        _document([{"name": n, "task": d["task"], "title": d["title"], "summary": d["summary"]} for n, d in found])
+        _document([{"name": n, "task": d["task"], "title": d["title"], "summary": d["summary"]} for n, d in documents])
         return
-    width = max(len(name) for name, _ in found)
-    for name, document in found:
+    width = max(len(name) for name, _ in documents)
+    for name, document in documents:
         print(f"{name:<{width}}  {document['task']:<14}  {document['title']}")
 
 
@@ -90,31 +90,33 @@ def trained(result: dict[str, Any], *, as_json: bool) -> None:
     print(f"done in {result['seconds']:.1f} s; report: {Path(result['run']) / 'report.html'}")
 
 
-def evaluation(run: str, recipe: Any, data: str | None, found: Any, *, as_json: bool) -> None:
+def evaluation(run: str, recipe: Any, data: str | None, assessment: Any, *, as_json: bool) -> None:
     """Metrics of a model on data, beside the baselines."""
     if as_json:
-        _document({"run": run, "data": data, "metrics": found.metrics, "baselines": found.baselines})
+        _document({"run": run, "data": data, "metrics": assessment.metrics, "baselines": assessment.baselines})
         return
-    for name, value in found.metrics.items():
+    for name, value in assessment.metrics.items():
         print(f"{name:<24} {_number(value)}")
-    for name, values in found.baselines.items():
-        print(f"beside {name:<17} " + "  ".join(f"{k} {_number(v)}" for k, v in values.items() if k in found.metrics))
-    for text in found.notes:
+    for name, values in assessment.baselines.items():
+        print(
+            f"beside {name:<17} " + "  ".join(f"{k} {_number(v)}" for k, v in values.items() if k in assessment.metrics)
+        )
+    for text in assessment.notes:
         note(text)
 
 
 def predictions(header: Sequence[str], rows: Sequence[Sequence[Any]], out: Path | None, *, as_json: bool) -> None:
     """Predictions as CSV into a file or on standard output, or as JSON."""
     from elman.files import write_atomically
-    from elman.recipes import table_text
+    from elman.runs.csv_text import csv_text
 
     if out is not None:
-        write_atomically(out, table_text(header, rows))
+        write_atomically(out, csv_text(header, rows))
         note(f"{len(rows)} rows written to {out}")
     if as_json:
         _document({"out": None if out is None else str(out), "columns": list(header), "rows": [list(r) for r in rows]})
     elif out is None:
-        print(table_text(header, rows), end="")
+        print(csv_text(header, rows), end="")
 
 
 def generated(run: str, prompt: str, text: str, *, as_json: bool) -> None:
@@ -126,13 +128,13 @@ def generated(run: str, prompt: str, text: str, *, as_json: bool) -> None:
 
 
 def runs(
-    found: Sequence[Any], rows: Callable[[Sequence[Any]], tuple[list[str], list[list[str]]]], *, as_json: bool
+    summaries: Sequence[Any], rows: Callable[[Sequence[Any]], tuple[list[str], list[list[str]]]], *, as_json: bool
 ) -> None:
     """A table comparing runs."""
     if as_json:
-        _document([asdict(summary) for summary in found])
+        _document([asdict(summary) for summary in summaries])
         return
-    header, lines = rows(found)
+    header, lines = rows(summaries)
     from rich.console import Console
     from rich.table import Table
 

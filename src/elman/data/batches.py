@@ -14,7 +14,7 @@ import numpy as np
 
 from elman.cells import Array
 from elman.data.windows import WindowsOf
-from elman.engines.contract import Pieces
+from elman.engines import Pieces
 from elman.errors import DataError, UsageError
 
 CHUNK = 1 << 20

@@ -10,7 +10,8 @@ from dataclasses import fields
 import numpy as np
 
 from elman.cells import Array, State
-from elman.engines.contract import LOSSES, OPTIMISERS, Loss, Optimiser, Pieces
+from elman.engines.options import LOSSES, OPTIMISERS, Loss, Optimiser
+from elman.engines.pieces import Pieces
 from elman.errors import UsageError
 from elman.network import Network
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from elman.cells import Array
 from elman.cells.cell import sigmoid
-from elman.engines.contract import Loss
+from elman.engines.options import Loss
 from elman.network import Network
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from elman.cells import Array
-from elman.engines.contract import Optimiser
+from elman.engines.options import Optimiser
 
 MEMORIES = {
     "sgd": (),

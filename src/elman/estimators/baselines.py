@@ -41,11 +41,19 @@ def baseline_forecasts(history: Array, steps: int, season: int) -> dict[str, Arr
 def forecast_errors(
     actual: Sequence[Array], predicted: Sequence[Array], histories: Sequence[Array], season: int
 ) -> dict[str, float]:
-    """Measures over several forecasts, each (K, C), in the series' units but for mape and smape (per cent) and mase.
+    """Measures of several forecasts.
 
-    mae: mean absolute error. rmse: root of the mean squared error. mape: mean of |error / actual| (left out where an
-    actual value is 0). smape: mean of 200 |error| / (|actual| + |predicted|). mase: mae over the mean absolute error of
-    the seasonal naive forecast within the history.
+    Args:
+        actual: what came, (K, C) each.
+        predicted: the forecasts, (K, C) each.
+        histories: what each forecast was made from, (T, C) each.
+        season: steps in a cycle, for `mase`.
+
+    Returns:
+        By name, in the series' units but for the last three. mae: mean absolute error. rmse: root of the mean squared error.
+        mape: mean of 100 |error / actual|, left out where an actual value is 0. smape: mean of
+        200 |error| / (|actual| + |predicted|). mase: mae over the mean absolute error of the seasonal naive forecast within the
+        history, left out where that is 0.
     """
     error = np.concatenate([p - a for a, p in zip(actual, predicted, strict=True)])
     truth, guess = np.concatenate(list(actual)), np.concatenate(list(predicted))

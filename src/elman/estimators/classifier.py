@@ -32,11 +32,19 @@ PREDICT_BATCH = 256
 class SequenceClassifier(Estimator):
     """A recurrent network whose last state says which class a sequence belongs to.
 
-    scale: what is done to the features, fitted on the training part only: standard, minmax, robust or none.
-    class_weight: None, `balanced`, or a weight a label. layout: of arrays that come in: `ntd`, `nct` or `tnd`.
-    The other options are those of `Estimator`.
+    Its own options:
+        scale: what is done to the features, learned from the training part alone: `standard`, `minmax`, `robust` or `none`.
+        class_weight: None for equal weights, `balanced` against unequal classes, or a weight for each label.
+        layout: of arrays that come in: `ntd` (sequences, steps, features), `nct` or `tnd`.
 
-    After `fit`: `classes_` (C,), `network_`, `history_`, `n_features_in_`.
+    {shared options}
+
+    After `fit`:
+        classes_: the labels, (C,).
+        network_: the trained network.
+        history_: a record an epoch.
+        n_features_in_: features of a step.
+        scaler_: what is done to the features.
 
     >>> import numpy as np
     >>> x = np.random.default_rng(0).normal(size=(60, 8, 1))
@@ -79,7 +87,7 @@ class SequenceClassifier(Estimator):
         scaler = fit_scaler(make_scaler(self.scale), part)
         weights = class_weights(part_codes, labels.count, self.class_weight, labels=labels)
         loss = Loss(kind="cross_entropy", class_weights=None if weights is None else tuple(weights.tolist()))
-        network = self._network(input_size=sequences.features, output_size=labels.count, head="last")
+        network = self.make_network(input_size=sequences.features, output_size=labels.count, head="last")
         inputs = scaled(scaler, part)
         batches = SequenceBatches(
             inputs.values, part_codes, inputs.lengths, batch_size=self.batch_size, shuffle=self.shuffle,
@@ -93,7 +101,7 @@ class SequenceClassifier(Estimator):
                 dtype=self._dtype,
             )  # fmt: skip
         self.classes_, self.n_features_in_ = labels.classes, sequences.features
-        self._labels, self._scaler = labels, scaler
+        self._labels, self.scaler_ = labels, scaler
         self._train(
             network, loss, batches, validation_batches, arrays_in(sequences, codes, *(validation or ())),
             callbacks=callbacks, checkpoint=checkpoint, resume=resume,
@@ -104,7 +112,7 @@ class SequenceClassifier(Estimator):
         """Class probabilities (N, C), columns in the order of `classes_`."""
         self._fitted()
         sequences = as_sequences(X, name="X", layout=self.layout, features=self.n_features_in_)
-        inputs = scaled(self._scaler, sequences)
+        inputs = scaled(self.scaler_, sequences)
         parts = []
         for first in range(0, inputs.count, PREDICT_BATCH):
             batch = inputs.select(np.arange(first, min(first + PREDICT_BATCH, inputs.count)))
@@ -156,14 +164,14 @@ class SequenceClassifier(Estimator):
         return rest, (sequences.select(positions), codes[positions])
 
     def _streaming_network(self) -> Network:
-        return folded(replace(self._fitted(), head="every"), self._scaler)
+        return folded(replace(self._fitted(), head="every"), self.scaler_)
 
     def _learned(self) -> dict[str, Any]:
-        return {"labels": self._labels.config(), "scaler": self._scaler.config(), "n_features_in": self.n_features_in_}
+        return {"labels": self._labels.config(), "scaler": self.scaler_.config(), "n_features_in": self.n_features_in_}
 
     def _restore(self, learned: Mapping[str, Any]) -> None:
         self._labels = Labels.from_config(learned["labels"])
-        self._scaler = scaler_from_config(learned["scaler"])
+        self.scaler_ = scaler_from_config(learned["scaler"])
         self.classes_, self.n_features_in_ = self._labels.classes, learned["n_features_in"]
 
 

@@ -7,6 +7,7 @@ cloned, searched over and copied by anything that speaks scikit-learn's `get_par
 from __future__ import annotations
 
 import difflib
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -27,29 +28,63 @@ from elman.network import CONFIG, Network, read_model, write_model
 from elman.training import Callbacks, Training
 
 if TYPE_CHECKING:
-    from elman.engines.torch_module import RecurrentNetwork
+    from elman.engines.torch.module import RecurrentNetwork
+
+
+SHARED_OPTIONS = """
+Network:
+    cell: `gru`, `lstm` or `elman`.
+    hidden_size: units in a layer.
+    num_layers: layers, each reading the one below.
+    nonlinearity: of an `elman` cell: `tanh`, `relu` or `sigmoid`.
+    bias: whether the layers have biases.
+    head_bias: whether the output layer has a bias.
+    bidirectional: add layers that read from the end; such a network cannot stream.
+    dropout: share of a layer's outputs dropped before the next layer, from 0 up to, not including, 1.
+    initialisation: initialisers by the beginning of a parameter's name (see `Network.initialise`); None for PyTorch's.
+
+Updates:
+    optimiser: `adam`, `adamw`, `sgd` or `rmsprop`, with PyTorch's formulas.
+    learning_rate: step size before any schedule.
+    momentum: of `sgd` and `rmsprop`; 0 for none.
+    nesterov: Nesterov's momentum, for `sgd`.
+    weight_decay: pull of the weights towards zero; 0 for none.
+    clip_value: cut each entry of the gradient to at most this size; None for no cut.
+    clip_norm: scale the whole gradient down to at most this norm; None for no scaling.
+    schedule: of the learning rate: `constant`, `cosine`, `linear`, `step(every, factor)`, `exponential(factor)` or
+        `plateau(patience, factor)`.
+    warmup: first epochs in which the learning rate climbs to its full size.
+
+Training:
+    epochs: passes over the data, at most.
+    patience: stop after so many epochs without a better validation loss, and take the best epoch's weights; None for
+        never.
+    validation: share of the data set aside for validation, from 0 up to, not including, 1.
+    batch_size: sequences in an update.
+    shuffle: draw the sequences in a new order in each epoch.
+    steps: cut sequences into pieces of so many steps, with an update after each; None for whole sequences.
+    backprop_steps: steps that gradients go back in time; None for all.
+    carry: let a piece go on from the state that the piece before it ended with, instead of from zero.
+
+Computing:
+    engine: `auto` for the quickest there is, or `native`, `reference`, `torch`.
+    device: where the torch engine computes, such as `cpu` or `cuda`.
+    dtype: `float32`, `float64`, or None for the engine's own.
+    precision: of the torch engine: `float32`, or `bfloat16` for mixed precision.
+    seed: of the weights, the order of the data, dropout and splits.
+    checkpoint_seconds: seconds between checkpoints, where `fit` is told to write any; 0 for one after every call of
+        the engine.
+"""
+"""The options that all estimators have, as `help` shows them in each one's description."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Estimator(ABC):
-    """Options that every task has.
+    """What every estimator has: options, saving and loading, streaming.
 
-    The network. cell: `gru`, `lstm` or `elman`. hidden_size: units in a layer. num_layers: layers. nonlinearity: of
-    `elman`: tanh, relu or sigmoid. bias, head_bias: whether the layers and the output layer have biases. bidirectional:
-    a second set of layers reads from the end. dropout: between layers, 0 to 1. initialisation: initialisers by the
-    beginning of a parameter's name, None for PyTorch's (see `Network.initialise`).
+    The options, all given by name to the constructor:
 
-    The training. optimiser: adam, adamw, sgd or rmsprop. learning_rate, momentum, nesterov, weight_decay: its numbers.
-    clip_value: cut each gradient entry to this size. clip_norm: scale gradients down to this joint norm. schedule,
-    warmup: of the learning rate (see `parse_schedule`). epochs: at most. patience: stop after so many epochs without a
-    better validation loss and keep the best epoch's weights; None for never. validation: share of the training data set
-    aside for validation. batch_size: sequences in an update. shuffle: draw them in a new order each epoch. steps: cut sequences
-    into pieces of so many steps, with an update after each; None for whole sequences. backprop_steps: how many steps
-    gradients go back; None for all. carry: pieces go on from the state before them, instead of from zero.
-
-    The rest. engine: `auto`, or an engine's name. device: where the torch engine computes, e.g. cpu or cuda. dtype: float32,
-    float64, or None for the engine's own. precision: of the torch engine: float32, or bfloat16 for mixed precision. seed: of the
-    weights, the order of the data, dropout and splits. checkpoint_seconds: time between checkpoints.
+    {shared options}
     """
 
     cell: str = "gru"
@@ -87,6 +122,12 @@ class Estimator(ABC):
 
     task: ClassVar[str] = ""
     measures: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Put the options that all share into the description of each estimator."""
+        super().__init_subclass__(**options)
+        if cls.__doc__:  # absent under `python -OO`
+            cls.__doc__ = cls.__doc__.replace("{shared options}", _indented(SHARED_OPTIONS))
 
     @classmethod
     def parameter_names(cls) -> list[str]:
@@ -143,12 +184,13 @@ class Estimator(ABC):
         """The estimator that `save` wrote. Opens no pickle and runs no code from the folder.
 
         Args:
-            folder: one that `save` made.
-            **changes: options to take instead of the saved ones, e.g. engine="native" for a model that was trained on a GPU and is
-                to predict where there is none; another engine than torch also leaves its device and precision behind.
+            folder: of the model.
+            changes: options to take instead of the saved ones, such as engine="native" for a model trained on a GPU. Another engine
+                than torch also leaves the saved device and precision behind.
 
         Raises:
             RunError: a file is missing or was changed after it was written, or the folder holds something else.
+            UsageError: a change that is no option, or cannot be.
         """
         return cls.read_files(open_folder(folder), **changes)
 
@@ -244,11 +286,17 @@ class Estimator(ABC):
         return hasattr(self, "network_")
 
     @property
+    def engine_name(self) -> str:
+        """The name of the engine that this fitted model predicts with."""
+        self._fitted()
+        return self._engine.name
+
+    @property
     def _dtype(self) -> str:
         """The type of number that the engine computes in."""
         return dtype_of(self.engine, self.dtype)
 
-    def _network(self, **sizes: Any) -> Network:
+    def make_network(self, **sizes: Any) -> Network:
         """A fresh network of these sizes, with the estimator's options."""
         shared = ("cell", "hidden_size", "num_layers", "nonlinearity", "bias", "head_bias", "bidirectional", "dropout")
         network = Network(**{name: getattr(self, name) for name in shared}, **sizes)
@@ -281,10 +329,19 @@ class Estimator(ABC):
         resume: bool,
         **changes: Any,
     ) -> None:
-        """Train `network` on `batches` and keep `network_`, `history_`, `best_epoch_` and `seconds_`.
+        """Train a network, and set `network_`, `history_`, `best_epoch_` and `seconds_`.
 
-        data: what the batches are made from, so that a checkpoint of other data is not resumed. scored: see `train`.
-        callbacks, checkpoint, resume: those of `fit`. changes: to the Training that the options describe.
+        Args:
+            network: with its first parameters.
+            loss: to minimise.
+            batches: to train on.
+            validation: to validate on, or None.
+            data: what the batches are made from, so that a checkpoint of other data is not resumed.
+            scored: see `training.train`.
+            callbacks: those of `fit`, as are `checkpoint` and `resume`.
+            checkpoint: a folder, or None.
+            resume: go on from the checkpoint there.
+            changes: to the `Training` that the options describe.
         """
         engine = self._make_engine(network, loss, self._optimiser(), backprop_steps=self.backprop_steps, seed=self.seed)
         plan = Training(
@@ -316,6 +373,11 @@ class Estimator(ABC):
         return self.history_[self.best_epoch_ if self.patience is not None else -1]
 
 
+def _indented(text: str) -> str:
+    """A text as it stands inside a class's description."""
+    return textwrap.indent(text.strip(), "    ").lstrip()
+
+
 def _storable(value: Any) -> Any:
     """An option for JSON, whose keys are text: a mapping with other keys (class labels) becomes a list of pairs."""
     if not isinstance(value, Mapping):
@@ -325,7 +387,9 @@ def _storable(value: Any) -> Any:
 
 
 def _restored(value: Any) -> Any:
-    """The inverse of `_storable`."""
+    """The inverse of `_storable`; lists come back as the tuples they were."""
+    if isinstance(value, list):
+        return tuple(value)
     pairs = value.get("pairs") if isinstance(value, dict) else None
     return dict(pairs) if isinstance(pairs, list) else value
 
@@ -364,3 +428,7 @@ def validation_split(count: int, share: float, seed: int, groups: Array | None =
         chosen.append(generator.permutation(members)[: min(round(len(members) * share), len(members) - 1)])
     validation = np.sort(np.concatenate(chosen))
     return np.setdiff1d(np.arange(count), validation), validation
+
+
+if Estimator.__doc__:
+    Estimator.__doc__ = Estimator.__doc__.replace("{shared options}", _indented(SHARED_OPTIONS))

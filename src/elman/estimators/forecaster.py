@@ -50,8 +50,13 @@ class Fold(NamedTuple):
 
 
 class Backtest(NamedTuple):
-    """folds: every forecast made. metrics: of the forecaster, with `coverage`, the share of truths inside the interval.
-    baselines: the same measures by baseline's name."""
+    """Forecasts made from the past of a series, beside what came.
+
+    Attributes:
+        folds: every forecast made.
+        metrics: of the forecaster, with `coverage`, the share of true values inside the interval.
+        baselines: the same measures, by the baseline's name.
+    """
 
     folds: list[Fold]
     metrics: dict[str, float]
@@ -63,15 +68,27 @@ class Backtest(NamedTuple):
 class Forecaster(Estimator):
     """A recurrent network that continues time series.
 
-    horizon: K, the steps ahead. window: steps of history that the network sees; None for two seasons, at least 24, as
-    far as the series allows. strategy: `direct` answers all K steps at once; `recursive` predicts the next step and is
-    fed its own answers, for any horizon. season: steps in a cycle; None takes it from the times. transform, difference:
-    see `choose_preparation`. scale: of the prepared values of each series: standard or none. loss: mae, mse, huber.
-    interval: probability that low and high shall enclose. refit: after early stopping, train again on everything for
-    as many epochs as were best. `validation` is the last share of each series in time; the other options are those of
-    `Estimator`.
+    Its own options:
+        horizon: steps ahead, K.
+        window: steps of history that the network sees; None for two seasons, at least 24, as far as the series allows.
+        strategy: `direct` answers all K steps at once; `recursive` predicts the next step and is fed its own answers, for
+            any horizon.
+        season: steps in a cycle; None takes it from the times.
+        transform: `log`, `none`, or `auto` for a logarithm where swings grow with the level.
+        difference: a lag whose value is subtracted, `none`, or `auto`; see `choose_preparation`.
+        scale: of the prepared values of each series: `standard` or `none`.
+        loss: `mae`, `mse` or `huber`.
+        interval: probability that low and high shall enclose, between 0 and 1.
+        refit: after early stopping, train again on everything for as many epochs as were best.
 
-    After `fit`: `network_`, `history_`, `season_`, `window_`, `preparation_`.
+    `validation` is the last share of each series in time.
+
+    {shared options}
+
+    After `fit`:
+        network_, history_: the trained network; a record an epoch.
+        season_, window_: as chosen.
+        preparation_: what is done to values before the network sees them.
 
     >>> import numpy as np
     >>> wave = np.sin(np.arange(120) * 2 * np.pi / 12)
@@ -305,7 +322,7 @@ class Forecaster(Estimator):
         size = features[0].shape[1]
         outputs = self.n_variables_ * (self.horizon if self.strategy == "direct" else 1)
         head = "last" if self.strategy == "direct" else "every"
-        network = self._network(input_size=size, output_size=outputs, head=head)
+        network = self.make_network(input_size=size, output_size=outputs, head=head)
         batches = self._windows(features, z, train, batch_size=self.batch_size, shuffle=self.shuffle)
         validation = None
         if validate:

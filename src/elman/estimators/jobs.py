@@ -43,15 +43,23 @@ OnOutcome = Callable[[Outcome, int, int], None]
 def fit_many(
     jobs: Mapping[str, Job], *, n_jobs: int | None = None, on_outcome: OnOutcome | None = None
 ) -> dict[str, Outcome]:
-    """Fit every job's estimator, `n_jobs` at a time, and return what became of them under their names, in the same order.
+    """Fit many estimators, several at a time. The numbers are the same bits for any `n_jobs`.
 
-    jobs: by name. Each estimator is cloned and the clone fitted, so that those given stay as they are; `Outcome.result` is the
-    fitted one. n_jobs: 1 for one after the other; more for so many worker processes; -1 for one a core; None for what
-    `joblib.parallel_config` says, else 1. on_outcome: see `OnOutcome`. The numbers are the same bits for any `n_jobs`.
+    An error in one job does not stop the others: it is that job's outcome. Ctrl-C stops them all; what had a `checkpoint` can be
+    resumed from there.
 
-    An error in one job does not stop the others: it is that job's outcome. Ctrl-C stops them all; what had a
-    `checkpoint` is resumed from there. Raises MissingExtraError where joblib is needed and not
-    installed, and UsageError for an `n_jobs` that cannot be.
+    Args:
+        jobs: by name. Each estimator is cloned and the clone fitted, so that the one in the job stays as it is.
+        n_jobs: 1 for one after the other; more for so many worker processes; -1 for one a core; None for what
+            `joblib.parallel_config` says, else 1.
+        on_outcome: called as soon as a job is over; see `OnOutcome`.
+
+    Returns:
+        What became of the jobs, by name, in the same order; `Outcome.result` is the fitted estimator.
+
+    Raises:
+        MissingExtraError: joblib is needed and not installed.
+        UsageError: an `n_jobs` that cannot be.
 
     >>> import numpy as np
     >>> from elman.estimators import SequenceClassifier

@@ -31,13 +31,21 @@ READ_AT_ONCE = 512
 class LanguageModel(Estimator):
     """A recurrent network that predicts the next character, byte or word of a text.
 
-    unit: `char`, `byte` or `word`. min_frequency: rarer tokens become `<unk>`. sampling: `sequential` reads the text in
-    `batch_size` rows side by side and carries the state on; `random` draws pieces and starts each from zero.
-    embedding_size: size of the learned table of token vectors; 0 for one-hot inputs. validation: the last share of the
-    text, set aside for validation. steps: tokens in a piece. `shuffle` and `carry` follow from `sampling`.
+    Its own options:
+        unit: `char`, `byte` or `word`.
+        min_frequency: tokens that come less often become `<unk>`.
+        sampling: `sequential` reads the text in `batch_size` rows side by side and carries the state on; `random` draws
+            pieces and starts each from zero.
+        embedding_size: size of the learned table of token vectors; 0 for one-hot inputs.
 
-    After `fit`: `vocabulary_`, `network_`, `history_`, `ngram_loss_` and `ngram_order_` (the floor on the validation
-    part, None without one).
+    `validation` is the last share of the text, and `steps` counts tokens. `shuffle` and `carry` follow from `sampling`.
+
+    {shared options}
+
+    After `fit`:
+        vocabulary_: the tokens.
+        network_, history_: the trained network; a record an epoch.
+        ngram_loss_, ngram_order_: of the n-gram floor on the validation part; None without one.
 
     >>> model = LanguageModel(hidden_size=16, epochs=60, steps=8, batch_size=4, learning_rate=0.02, validation=0.0)
     >>> model.fit("the cat sat on the mat. " * 20).generate("the cat", length=8, temperature=0)
@@ -87,7 +95,7 @@ class LanguageModel(Estimator):
         validation_tokens = None if validation_text is None else self.vocabulary_.encode(validation_text)
         validation_batches = None if validation_tokens is None else self._validation_batches(validation_tokens)
         inputs = "embedding" if self.embedding_size else "one_hot"
-        network = self._network(
+        network = self.make_network(
             input_size=size, output_size=size, inputs=inputs, embedding_size=self.embedding_size, head="every"
         )
         self._train(
@@ -98,10 +106,17 @@ class LanguageModel(Estimator):
         return self
 
     def measure(self, text: str) -> dict[str, float]:
-        """How well the text is predicted, read as one stream from zero state, the first token given.
+        """How well a text is predicted, read as one stream from zero state, its first token known.
 
-        loss: nats a token. perplexity: exp(loss). bits_per_character, bits_per_byte: of the text in UTF-8, so that
-        models of different units can be compared.
+        Args:
+            text: at least two tokens.
+
+        Returns:
+            loss: nats a token. perplexity: exp(loss). bits_per_character and bits_per_byte (of the text in UTF-8): they
+            compare models of different units.
+
+        Raises:
+            DataError: a text of fewer than two tokens.
         """
         network = self._fitted()
         tokens = self.vocabulary_.encode(text)
@@ -152,10 +167,22 @@ class LanguageModel(Estimator):
         self, prompt: str, length: int = 200, *, temperature: float = 1.0, top_k: int | None = None,
         top_p: float | None = None, seed: int | None = None, stop: str | None = None,
     ) -> str:  # fmt: skip
-        """What comes after the prompt: `length` tokens, or up to and including the text `stop`.
+        """Write on after a prompt.
 
-        temperature, top_k, top_p: see `Sampler`; temperature 0 always takes the most probable token. seed: of the draws;
-        None draws anew each time. Raises UsageError for a bidirectional network, which reads the future.
+        Args:
+            prompt: the beginning of the text, at least one character.
+            length: tokens to write.
+            temperature: 0 always takes the most probable token, 1 draws from the model's own probabilities, more is wilder.
+            top_k: draw from the k most probable tokens only; None for all.
+            top_p: draw from the fewest tokens whose probabilities reach p; None for all.
+            seed: of the draws; None draws anew each time.
+            stop: end after this text.
+
+        Returns:
+            The text after the prompt, up to and including `stop`.
+
+        Raises:
+            UsageError: a bidirectional network, which reads the future; an option that cannot be.
         """
         sampler = Sampler(temperature=temperature, top_k=top_k, top_p=top_p)
         tokens: list[str] = []

@@ -27,9 +27,13 @@ from elman.version import VERSION
 
 
 class PerSeriesBacktest(NamedTuple):
-    """by_series: the backtest of each series, by its unique_id. errors: of the series that could not be tested.
+    """Backtests of many series.
 
-    metrics and baselines: the mean over the series of each measure that all of them have, as `Backtest` has them.
+    Attributes:
+        by_series: the backtest of each series, by its unique_id.
+        errors: of the series that could not be tested, by unique_id.
+        metrics: the mean over the series of each measure that all of them have.
+        baselines: the same, by the baseline's name.
     """
 
     by_series: dict[str, Backtest]
@@ -51,13 +55,17 @@ class PerSeriesBacktest(NamedTuple):
 class PerSeries:
     """Many time series, a `Forecaster` for each, fitted side by side.
 
-    forecaster: an unfitted Forecaster, cloned for each series; its `season`, `window` and the like, where they are None, are
-    found for each series by itself. n_jobs: models fitted at a time; 1 for one after the other, more for worker processes, -1 for
-    one a core, None for what `joblib.parallel_config` says, else 1. The numbers are the same bits for any `n_jobs`.
-
     A series that cannot be fitted costs the others nothing: it has no model, its error is kept, and a warning tells of it.
 
-    After `fit`: `models_` and `errors_`, the fitted forecasters and the errors, both by unique_id.
+    Args:
+        forecaster: an unfitted Forecaster, cloned for each series. Its `season`, `window` and the like, where they are None, are
+            chosen for each series by itself.
+        n_jobs: models fitted at a time: 1 for one after the other, more for worker processes, -1 for one a core, None for what
+            `joblib.parallel_config` says, else 1. The numbers are the same bits for any `n_jobs`.
+
+    After `fit`:
+        models_: the fitted forecasters, by unique_id.
+        errors_: the errors of the others, by unique_id.
 
     >>> import numpy as np
     >>> waves = [np.sin(np.arange(60) * 2 * np.pi / season) for season in (6, 12)]
@@ -155,7 +163,12 @@ class PerSeries:
     def backtest(self, X: Any, *, folds: int = 3, on_outcome: OnOutcome | None = None) -> PerSeriesBacktest:
         """`Forecaster.backtest` of each series by itself: every fold fits a network afresh on what lies before it.
 
-        The models that `fit` made play no part. on_outcome: called with every series' `Outcome`.
+        The models that `fit` made play no part.
+
+        Args:
+            X: series, as for `fit`.
+            folds: of each series.
+            on_outcome: called as soon as a series is tested, or has failed; see `OnOutcome`.
         """
         series = self._series_of(X)
         jobs = {s.unique_id: (self.forecaster, s, folds) for s in series}

@@ -1,1 +1,1 @@
-"""The C++ core: kernels, their engine and its stream. Knows no other room; `engines/native.py` is its only user."""
+"""The C++ core: kernels, their engine and its stream. Knows no other room; `engines/native/` and `nn/` use it."""

@@ -1,6 +1,6 @@
 // The Python module `elman.native._core`: the engine and its stream, once for float32 and once for float64.
 //
-// Arguments are checked in Python (elman/engines/native.py) before they come here. What comes here must be C-contiguous
+// Arguments are checked in Python (elman/engines/native/engine.py) before they come here. What comes here must be C-contiguous
 // arrays of the engine's own dtype and of int64 counts; anything else raises TypeError. `train` and `step`, which tiny
 // networks call most, look for themselves and return None where Python has to check and convert first.
 #include <nanobind/nanobind.h>
@@ -171,7 +171,7 @@ nb::object gate_or_state(const Engine<T>& engine, int64_t row, int slot, nb::han
   return nb::none();
 }
 
-// Steps; x and what comes back are as in the contract. See `Stream` in engines/native.py.
+// Steps; x and what comes back are as in the contract. See `Stream` in engines/native/engine.py.
 template <class T>
 class PythonStepper {
  public:

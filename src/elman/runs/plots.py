@@ -217,17 +217,19 @@ def forecast(
     title: str,
     y_label: str = "",
     x_label: str = "",
+    level: str = "90",
 ) -> Figure:
-    """The last part of a series, its forecast with the 90 % range, and the folds of the backtest.
+    """The last part of a series, its forecast with its range, and the folds of the backtest.
 
     Args:
         times: (T,) times of the series: dates (datetime64, datetime, ISO text), numbers, or any text (then evenly spaced).
         actual: (T,) its values, original units.
         future_times: (K,) times of the forecast.
-        mean, low, high: (K,) the forecast and the ends of its 90 % range; no range where `low` or `high` is None.
+        mean, low, high: (K,) the forecast and the ends of its range; no range where `low` or `high` is None.
         backtest: for each fold its times and its forecasts, each (K,).
         title: of the picture, such as the name of the series.
         y_label, x_label: what the axes show, with units.
+        level: the probability that the range shall enclose, in per cent.
 
     Raises:
         UsageError: lengths that differ or are zero.
@@ -249,7 +251,7 @@ def forecast(
     if low is not None and high is not None:
         lows, highs = _floats(low), _floats(high)
         _require_lengths(mean=means, low=lows, high=highs)
-        _band(axes, future, lows, highs)
+        _band(axes, future, lows, highs, level)
     _title(axes, title, has_legend=True)
     _legend(axes)
     _style(axes, x_label=x_label, y_label=y_label)
@@ -476,11 +478,11 @@ def _class_axes(axes: Axes, names: Sequence[str]) -> None:
     axes.vlines(edges, edges[0], edges[-1], color=PAPER, linewidth=2)
 
 
-def _band(axes: Axes, x: Floats, low: Floats, high: Floats) -> None:
+def _band(axes: Axes, x: Floats, low: Floats, high: Floats, level: str) -> None:
     if x.size == 1:
-        axes.vlines(x, low, high, color=BLUE, alpha=0.35, linewidth=7, label="90 % range")
+        axes.vlines(x, low, high, color=BLUE, alpha=0.35, linewidth=7, label=f"{level} % range")
     else:
-        axes.fill_between(x, low, high, color=BLUE, alpha=0.2, linewidth=0, label="90 % range")
+        axes.fill_between(x, low, high, color=BLUE, alpha=0.2, linewidth=0, label=f"{level} % range")
 
 
 def _forecast_line(axes: Axes, x: Floats, values: Floats, colour: str, name: str) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from elman.cells import Array, State
 from elman.data.batches import Batches
-from elman.engines.contract import Engine, Pieces, Steps
+from elman.engines import Engine, Pieces, Steps
 from elman.errors import InterruptedTraining, NonFiniteError, UsageError
 from elman.training.callback import Callback, Callbacks, as_callbacks
 from elman.training.checkpoint import CheckpointState, load_checkpoint, save_checkpoint
@@ -36,10 +36,13 @@ EPOCHS_PER_CALL = 1000
 class Training:
     """How to train.
 
-    epochs: at most. patience: stop after so many epochs without a new best validation loss, and put the best epoch's
-    weights back; None for never. schedule: of the learning rate. measures: beside the loss, `accuracy` and
-    `perplexity`. score_first: measure training and validation loss by passes before an epoch's updates, instead of
-    during and after them. checkpoint_seconds: time between checkpoints, 0 for one after every call of the engine.
+    Attributes:
+        epochs: at most.
+        patience: stop after so many epochs without a new best validation loss, and take the best epoch's weights; None for never.
+        schedule: of the learning rate.
+        measures: beside the loss: `accuracy`, `perplexity`.
+        score_first: measure training and validation loss by passes before an epoch's updates, instead of during and after them.
+        checkpoint_seconds: between checkpoints; 0 for one after every call of the engine.
     """
 
     epochs: int
@@ -52,8 +55,15 @@ class Training:
 
 @dataclass(frozen=True)
 class Finished:
-    """history: a record an epoch. parameters: the best epoch's with early stopping, else the last. state: that the last
-    piece ended with. seconds: spent in training, resumed parts included. best: index of the best epoch."""
+    """What a training came to.
+
+    Attributes:
+        history: a record an epoch.
+        parameters: the best epoch's with early stopping, else the last.
+        state: that the last piece ended with.
+        seconds: spent in training, resumed parts included.
+        best: index of the best epoch.
+    """
 
     history: list[dict[str, Any]]
     parameters: dict[str, Array]
@@ -74,14 +84,23 @@ def train(
     fingerprint: str = "",
     resume: bool = False,
 ) -> Finished:
-    """Train until the epochs are done or early stopping says so.
+    """Train until the epochs are over or early stopping says so.
 
-    validation: what the validation loss is measured on, needed for early stopping. scored: the training data in the batches in
-    which `score_first` measures them, None for those that are trained on. checkpoint: a folder to keep the
-    checkpoint in, None for none. fingerprint: of settings and data that a checkpoint must have to be resumed.
+    Args:
+        engine: that computes; it has the network, the loss and the optimiser.
+        batches: to train on.
+        training: how.
+        validation: what the validation loss is measured on; needed for early stopping.
+        scored: the training data in the batches in which `score_first` measures them; None for those that are trained on.
+        callbacks: `Callback` objects, or functions called with each epoch's record.
+        checkpoint: a folder for the checkpoint; None keeps none and leaves Ctrl-C to Python.
+        fingerprint: of settings and data; a checkpoint must have the same to be resumed.
+        resume: go on from the checkpoint in that folder, if there is one.
 
-    Raises NonFiniteError when a loss or gradient stops being finite (the update is not made, the last checkpoint is
-    kept), and InterruptedTraining after Ctrl-C or SIGTERM (where there is a checkpoint to write).
+    Raises:
+        NonFiniteError: a loss or gradient stopped being finite. That update is not made, and the last checkpoint stays.
+        InterruptedTraining: Ctrl-C or SIGTERM, where there is a checkpoint to write.
+        UsageError: `epochs` or `patience` that cannot be.
     """
     if training.epochs < 1:
         raise UsageError(f"`epochs` must be at least 1; got {training.epochs!r}")
@@ -238,7 +257,15 @@ class _TrainingInProgress:
             callback.on_updates(self.state.epoch, each, self.state.history[-1]["train_loss"])
 
     def _call(self, pieces: Pieces, each: int | None = None) -> tuple[Steps, float]:
-        """One call of the engine, and how long it took. each: pieces in an epoch, where there are several in the call."""
+        """Call the engine once.
+
+        Args:
+            pieces: to train on.
+            each: pieces in an epoch, where the call takes several epochs.
+
+        Returns:
+            What the engine did, and how many seconds it took.
+        """
         began = time.perf_counter()
         steps = self.engine.train_steps(pieces, self.state.carried)
         # What follows from the clock must be the same in all processes of a training.
@@ -278,12 +305,12 @@ class _TrainingInProgress:
         last = state.piece + len(steps.losses) - 1
         epochs, piece = divmod(last, each) if each else (0, last)
         what = "loss" if not np.isfinite(steps.losses[-1]) else "gradient"
-        kept = f" The last checkpoint is kept in {self.checkpoint}." if self.checkpoint else ""
+        checkpoint = f" The last checkpoint is kept in {self.checkpoint}." if self.checkpoint else ""
         raise NonFiniteError(
             f"the {what} stopped being a finite number in epoch {state.epoch + epochs + 1}, update {piece + 1} of the "
             f"epoch (loss {steps.losses[-1]:g}, gradient norm {steps.gradient_norms[-1]:g}, learning rate "
             f"{self.engine.learning_rate:g}); that update was not made. Lower `learning_rate`, set `clip_norm`, or "
-            f"scale the data.{kept}"
+            f"scale the data.{checkpoint}"
         )
 
     def _record(self, rate: float) -> dict[str, Any]:

@@ -91,11 +91,11 @@ class TerminalBar(Callback):
         self._bar.start()
 
     def on_updates(self, epoch: int, updates: int, loss: float) -> None:
-        done = (epoch - 1) * self._updates + min(updates, self._updates)
+        completed = (epoch - 1) * self._updates + min(updates, self._updates)
         seconds = time.monotonic() - self._began
-        speed = f"{(done - self._first) / seconds:,.0f} updates/s" if seconds > 0.2 else ""
+        speed = f"{(completed - self._first) / seconds:,.0f} updates/s" if seconds > 0.2 else ""
         self._bar.update(
-            self._task, completed=done, description=f"epoch {epoch}/{self._epochs}", speed=speed,
+            self._task, completed=completed, description=f"epoch {epoch}/{self._epochs}", speed=speed,
             measures=self._text or f"train_loss {loss:.4g}",
         )  # fmt: skip
 

@@ -16,12 +16,14 @@ _KNOWN = "constant, cosine, linear, step(every, factor), exponential(factor) or 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the learning rate moves.
+    """How the learning rate moves over the epochs.
 
-    kind and numbers: `constant`; `cosine` and `linear` fall to zero over the epochs; `step(every, factor)` multiplies by
-    factor every so many epochs; `exponential(factor)` at each epoch; `plateau(patience, factor)` whenever the
-    validation loss (or, without one, the training loss) has not improved for `patience` epochs. warmup: that many
-    first epochs climb linearly to the full rate.
+    Args:
+        kind: `constant`; `cosine` and `linear` fall to zero over the epochs; `step` multiplies by a factor every so many epochs;
+            `exponential` multiplies by a factor at each epoch; `plateau` does so whenever the validation loss (or, without one, the
+            training loss) has not improved for so many epochs.
+        numbers: of `step`: every, factor; of `exponential`: factor; of `plateau`: patience, factor.
+        warmup: that many first epochs climb linearly to the full rate.
     """
 
     kind: str = "constant"

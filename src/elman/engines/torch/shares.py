@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from elman.cells import Array, State
-from elman.engines.contract import Batch, Loss
 from elman.engines.losses import counted_positions, loss_weight
+from elman.engines.options import Loss
+from elman.engines.pieces import Batch
 from elman.engines.processes import Processes
-from elman.engines.torch_layers import TorchState
+from elman.engines.torch.layers import TorchState
 from elman.network import Network
 
 

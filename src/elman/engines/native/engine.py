@@ -15,22 +15,11 @@ import numpy as np
 
 from elman.cells import Array, State
 from elman.engines import checks
-from elman.engines.contract import (
-    LOSSES,
-    OPTIMISERS,
-    Batch,
-    Engine,
-    Evaluation,
-    Gradients,
-    LayerTrace,
-    Loss,
-    Optimiser,
-    Pieces,
-    Steps,
-    Stream,
-    Trace,
-)
+from elman.engines.contract import Engine, Stream
 from elman.engines.optimisers import memory_names
+from elman.engines.options import LOSSES, OPTIMISERS, Loss, Optimiser
+from elman.engines.pieces import Batch, Pieces
+from elman.engines.results import Evaluation, Gradients, LayerTrace, Steps, Trace
 from elman.errors import UsageError
 from elman.native import _core
 from elman.network import HEADS, INPUTS, Network, check_parameters
@@ -106,12 +95,6 @@ class NativeEngine(Engine):
             inputs, targets, lengths, *_pair(first), train, outputs, block, d_inputs, *_pair(d_first), *_pair(last)
         )
         return Gradients(value, weight, correct, scored, outputs, self._named(block), d_inputs, d_first, last)
-
-    def train_step(self, batch: Batch, state: State | None = None) -> Steps:
-        lengths = None if batch.lengths is None else np.asarray(batch.lengths)[None]
-        fresh = np.array([state is None])
-        pieces = Pieces(np.asarray(batch.inputs)[None], np.asarray(batch.targets)[None], lengths, fresh)
-        return self.train_steps(pieces, state)
 
     def train_steps(self, pieces: Pieces, state: State | None = None) -> Steps:
         if self.optimiser is None:

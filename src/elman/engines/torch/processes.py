@@ -20,8 +20,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from elman.cells import Array, State
-from elman.engines.processes import Processes, started
-from elman.errors import DeviceError, ElmanError, ProcessError, UsageError
+from elman.engines.processes import Processes, rank_and_count
+from elman.engines.torch.device import own_gpu
+from elman.errors import ElmanError, ProcessError, UsageError
 
 T = TypeVar("T")
 
@@ -37,9 +38,9 @@ NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 @contextlib.contextmanager
-def meet(device: str) -> Iterator[Processes]:
+def process_group(device: str) -> Iterator[Processes]:
     """Meet the other processes where the environment says, and part from them at the end."""
-    rank, count = started()
+    rank, count = rank_and_count()
     missing = [name for name in NEEDED if not os.environ.get(name)]
     if missing:
         raise UsageError(
@@ -80,17 +81,6 @@ def meet(device: str) -> Iterator[Processes]:
         time.sleep(LEAVE)
 
 
-def own_gpu() -> int:
-    """The number of the GPU that is this process's own. Raises DeviceError where there are fewer than processes."""
-    number, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
-    if number >= there:
-        raise DeviceError(
-            f"each process needs a GPU of its own, and this machine has {there} for process {number} (from 0); start as "
-            "many with --nproc-per-node as there are GPUs, or take device='cpu'"
-        )
-    return number
-
-
 @final
 class TorchProcesses(Processes):
     """The processes of a torch.distributed group."""
@@ -112,7 +102,7 @@ class TorchProcesses(Processes):
             mine = torch.zeros((rows.shape[0], room, rows.shape[2]), dtype=torch.from_numpy(rows).dtype)
             mine[:, : rows.shape[1]] = torch.from_numpy(rows)
             found = [torch.empty_like(mine) for _ in range(self.count)]
-            with held_together():
+            with reporting_lost_process():
                 dist.all_gather(found, mine)
             kept = [piece[:, :share] for piece, share in zip(found, shares, strict=True)]
             whole.append(torch.cat(kept, dim=1).numpy())
@@ -125,7 +115,7 @@ class TorchProcesses(Processes):
                 box[0] = (function(), None)
             except ElmanError as error:
                 box[0] = (None, error)
-        with held_together():
+        with reporting_lost_process():
             dist.broadcast_object_list(box, src=0, device=HOST)
         found: tuple[T, ElmanError | None] = box[0]
         if found[1] is not None:
@@ -133,22 +123,22 @@ class TorchProcesses(Processes):
         return found[0]
 
     def parallel(self, module: nn.Module) -> nn.Module:
-        with held_together():
+        with reporting_lost_process():
             return DistributedDataParallel(module)
 
-    def together(self) -> contextlib.AbstractContextManager[None]:
-        return held_together()
+    def reporting_lost_process(self) -> contextlib.AbstractContextManager[None]:
+        return reporting_lost_process()
 
     def _reduced(self, values: Array, how: Any) -> Array:
         tensor = torch.from_numpy(np.array(values, dtype=np.float64))
-        with held_together():
+        with reporting_lost_process():
             dist.all_reduce(tensor, how)
         found: Array = tensor.numpy()
         return found
 
 
 @contextlib.contextmanager
-def held_together() -> Iterator[None]:
+def reporting_lost_process() -> Iterator[None]:
     """Say plainly that another process is gone, where PyTorch tells of a closed connection or of waiting in vain."""
     try:
         yield

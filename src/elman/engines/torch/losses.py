@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from elman.engines.contract import Loss
 from elman.engines.losses import VARIANCE_FLOOR
+from elman.engines.options import Loss
 
 
 def loss_total(loss: Loss, outputs: Tensor, targets: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from elman.cells import Array
-from elman.engines.torch_truncation import windows_of
+from elman.engines.torch.truncation import windows_of
 from elman.network import Network
 from elman.nn import GRU, LSTM, RNN
 

@@ -14,25 +14,17 @@ from typing import final
 import numpy as np
 
 from elman.cells import Array, State
-from elman.engines import checks, recurrence
-from elman.engines.contract import (
-    Batch,
-    Engine,
-    Evaluation,
-    Gradients,
-    LayerTrace,
-    Loss,
-    Optimiser,
-    Pieces,
-    Steps,
-    Stream,
-    Trace,
-)
+from elman.engines import checks
+from elman.engines.contract import Engine, Stream
 from elman.engines.dropout import dropout_mask
 from elman.engines.forward_stream import ForwardStream
 from elman.engines.losses import counted_positions, evaluate_loss
 from elman.engines.optimisers import clip, fresh_memory, update
-from elman.engines.recurrence import Kept, Times, Weights
+from elman.engines.options import Loss, Optimiser
+from elman.engines.pieces import Batch, Pieces
+from elman.engines.reference import recurrence
+from elman.engines.reference.recurrence import Kept, Times, Weights
+from elman.engines.results import Evaluation, Gradients, LayerTrace, Steps, Trace
 from elman.errors import UsageError
 from elman.network import Network, check_parameters
 
@@ -91,13 +83,6 @@ class ReferenceEngine(Engine):
         inputs, first, lengths = self._checked(batch.inputs, state, batch.lengths)
         targets = checks.check_targets(self.network, self.loss, batch.targets, *inputs.shape[:2])
         return self._gradients(inputs, targets, first, lengths, train)
-
-    def train_step(self, batch: Batch, state: State | None = None) -> Steps:
-        lengths = None if batch.lengths is None else np.asarray(batch.lengths)[None]
-        fresh = np.array([state is None])
-        return self.train_steps(
-            Pieces(np.asarray(batch.inputs)[None], np.asarray(batch.targets)[None], lengths, fresh), state
-        )
 
     def train_steps(self, pieces: Pieces, state: State | None = None) -> Steps:
         if self.optimiser is None:

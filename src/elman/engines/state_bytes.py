@@ -18,16 +18,37 @@ from elman.network import Network
 
 
 def state_to_bytes(network: Network, parameters: Mapping[str, Array], state: State) -> bytes:
-    """The state (arrays (L, S, H)) of a network with these parameters."""
+    """Write a state down.
+
+    Args:
+        network: Whose state it is.
+        parameters: The network's, by name.
+        state: Arrays (L, S, H).
+
+    Returns:
+        A safetensors file.
+    """
     from safetensors.numpy import save
 
     names = network.recurrence.state_names
     arrays = {name: np.ascontiguousarray(s) for name, s in zip(names, state, strict=True)}
-    return bytes(save(arrays, metadata={"elman": "state", "network": network_mark(network, parameters)}))
+    return bytes(save(arrays, metadata={"elman": "state", "network": network_fingerprint(network, parameters)}))
 
 
 def state_from_bytes(network: Network, parameters: Mapping[str, Array], data: bytes) -> State:
-    """The state that `state_to_bytes` gave. Raises DataError for damaged bytes, and for the state of another network."""
+    """Read what `state_to_bytes` wrote.
+
+    Args:
+        network: Whose state it must be.
+        parameters: The network's, by name.
+        data: The bytes.
+
+    Returns:
+        Arrays (L, S, H).
+
+    Raises:
+        DataError: The bytes are damaged, or the state is another network's.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -38,14 +59,14 @@ def state_from_bytes(network: Network, parameters: Mapping[str, Array], data: by
         state = tuple(arrays[name] for name in network.recurrence.state_names)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"`data` is not the state of a stream: {error!r}; save it again with `save_state`") from error
-    if header.get("network") != network_mark(network, parameters):
+    if header.get("network") != network_fingerprint(network, parameters):
         raise DataError(
             "`data` is the state of another network; load it into a stream of the network that it came from"
         )
     return state
 
 
-def network_mark(network: Network, parameters: Mapping[str, Array]) -> str:
+def network_fingerprint(network: Network, parameters: Mapping[str, Array]) -> str:
     """SHA-256 of a network's description and parameters, in float32 so that engines agree on it."""
     digest = hashlib.sha256(json.dumps(network.config(), sort_keys=True, default=str).encode())
     for name in network.shapes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import torch
@@ -23,8 +24,6 @@ def own_device(name: str, dtype: torch.dtype, processes: Processes) -> torch.dev
     if device.type == "meta":
         raise DeviceError("`device` must be one that computes; got 'meta', which holds no numbers")
     if processes.count > 1 and device.type == "cuda":
-        from elman.engines.torch_processes import own_gpu
-
         device = torch.device("cuda", own_gpu())
     if device.type == "cuda" and not torch.cuda.is_available():
         raise DeviceError(
@@ -37,6 +36,17 @@ def own_device(name: str, dtype: torch.dtype, processes: Processes) -> torch.dev
         reason = str(error).partition("\n")[0]
         raise DeviceError(f"`device` {name!r} cannot be used with {dtype}: {reason}; take device='cpu'") from error
     return device
+
+
+def own_gpu() -> int:
+    """The number of the GPU that is this process's own. Raises DeviceError where there are fewer than processes."""
+    number, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if number >= there:
+        raise DeviceError(
+            f"each process needs a GPU of its own, and this machine has {there} for process {number} (from 0); start as "
+            "many with --nproc-per-node as there are GPUs, or take device='cpu'"
+        )
+    return number
 
 
 @contextlib.contextmanager

@@ -15,10 +15,14 @@ from tests.engines.cases import CELLS, LOSSES, case, network
 from torch.func import functional_call
 
 import elman.engines
-from elman.engines import Loss, Optimiser, dropout, make_engine, torch_device, torch_dropout, torch_layers, torch_losses
+from elman.engines import Loss, Optimiser, dropout, make_engine
 from elman.engines.processes import ALONE
-from elman.engines.torch_engine import TorchEngine
-from elman.engines.torch_truncation import windows_of
+from elman.engines.torch import device as devices
+from elman.engines.torch import dropout as torch_dropout
+from elman.engines.torch.engine import TorchEngine
+from elman.engines.torch.layers import TorchLayers
+from elman.engines.torch.losses import loss_total
+from elman.engines.torch.truncation import windows_of
 from elman.errors import DeviceError, MissingExtraError, UsageError
 
 # Which engine, and where --------------------------------------------------------------------------------------------------------
@@ -36,9 +40,9 @@ def test_float32_on_the_cpu_is_what_one_gets() -> None:
 
 
 def test_without_pytorch_the_pip_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("elman.engines.torch_")]:
+    for name in [name for name in sys.modules if name.startswith("elman.engines.torch")]:
         monkeypatch.delitem(sys.modules, name)
-        monkeypatch.delattr(elman.engines, name.rpartition(".")[2], raising=False)
+    monkeypatch.delattr(elman.engines, "torch", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(
         MissingExtraError, match=r"the torch engine needs PyTorch.*pip install 'elman\[torch\]'"
@@ -84,7 +88,7 @@ def test_other_engines_have_one_device_and_no_mixed_precision(name: str) -> None
 
 def test_memory_that_ends() -> None:
     with pytest.raises(DeviceError, match="the memory of cpu is full .*; make `batch_size`"):  # noqa: SIM117
-        with torch_device.within_memory(torch.device("cpu")):
+        with devices.within_memory(torch.device("cpu")):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
 
 
@@ -95,7 +99,7 @@ def test_nothing_is_left_behind_on_the_host(cell: str, backprop_steps: int | Non
     device = torch.device("meta")
     made = network(cell, num_layers=2, dropout=0.3, bidirectional=True, inputs="embedding", input_size=6)
     with device:
-        layers = torch_layers.TorchLayers(made, backprop_steps=backprop_steps)
+        layers = TorchLayers(made, backprop_steps=backprop_steps)
     state = tuple(torch.empty((4, 4, 5), device=device) for _ in made.recurrence.state_names)
 
     def mask(layer: int) -> torch.Tensor:
@@ -111,9 +115,7 @@ def test_nothing_is_left_behind_on_the_host(cell: str, backprop_steps: int | Non
         outputs, last = functional_call(layers, head, (tokens, state, None, mask))
         shape = (4, 7) if loss.kind == "cross_entropy" else (4, 7, 2)
         targets = torch.zeros(shape, dtype=torch.int64 if len(shape) == 2 else torch.float32, device=device)
-        total, correct = torch_losses.loss_total(
-            loss, outputs, targets, torch.ones((4, 7), dtype=torch.bool, device=device)
-        )
+        total, correct = loss_total(loss, outputs, targets, torch.ones((4, 7), dtype=torch.bool, device=device))
         total.backward()  # type: ignore[no-untyped-call]
         assert {t.device for t in (outputs, *last, total, correct, head["head.weight"].grad)} == {device}
     with pytest.raises(RuntimeError, match="device"):

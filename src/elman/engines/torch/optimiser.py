@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn, optim
 
 from elman.cells import Array
-from elman.engines.contract import Optimiser
 from elman.engines.optimisers import memory_names
+from elman.engines.options import Optimiser
 
 
 @final

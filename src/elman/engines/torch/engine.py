@@ -17,27 +17,19 @@ from torch import Tensor
 
 from elman.cells import Array, State
 from elman.engines import checks, processes
-from elman.engines.contract import (
-    Batch,
-    Engine,
-    Evaluation,
-    Gradients,
-    Loss,
-    Optimiser,
-    Pieces,
-    Steps,
-    Stream,
-    Trace,
-)
+from elman.engines.contract import Engine, Stream
 from elman.engines.forward_stream import ForwardStream
 from elman.engines.optimisers import memory_names
-from elman.engines.reference import ReferenceEngine
-from elman.engines.torch_device import own_device, within_memory
-from elman.engines.torch_dropout import dropout_mask
-from elman.engines.torch_layers import TorchLayers, TorchState
-from elman.engines.torch_losses import loss_total
-from elman.engines.torch_optimiser import TorchOptimiser, clip
-from elman.engines.torch_shares import Share, Shares, array_of, arrays_of
+from elman.engines.options import Loss, Optimiser
+from elman.engines.pieces import Batch, Pieces
+from elman.engines.reference.engine import ReferenceEngine
+from elman.engines.results import Evaluation, Gradients, Steps, Trace
+from elman.engines.torch.device import own_device, within_memory
+from elman.engines.torch.dropout import dropout_mask
+from elman.engines.torch.layers import TorchLayers, TorchState
+from elman.engines.torch.losses import loss_total
+from elman.engines.torch.optimiser import TorchOptimiser, clip
+from elman.engines.torch.shares import Share, Shares, array_of, arrays_of
 from elman.errors import UsageError
 from elman.network import Network, check_parameters
 
@@ -130,12 +122,6 @@ class TorchEngine(Engine):
             state=arrays_of(last),
         )
 
-    def train_step(self, batch: Batch, state: State | None = None) -> Steps:
-        lengths = None if batch.lengths is None else np.asarray(batch.lengths)[None]
-        fresh = np.array([state is None])
-        pieces = Pieces(np.asarray(batch.inputs)[None], np.asarray(batch.targets)[None], lengths, fresh)
-        return self.train_steps(pieces, state)
-
     def train_steps(self, pieces: Pieces, state: State | None = None) -> Steps:
         if self._optimiser is None:
             raise UsageError("this engine was made without `optimiser`; give one to train")
@@ -200,12 +186,12 @@ class TorchEngine(Engine):
         self._optimiser.forget_gradients()
         if self._parallel is None:
             self._parallel = self.processes.parallel(self._layers)
-        with self.processes.together():
+        with self.processes.reporting_lost_process():
             outputs, last = self._parallel(share.inputs, first, share.lengths, self._masks(share))
         total, correct = loss_total(self._loss(), outputs, share.targets, share.counted)
         # Gradients are averaged over the processes; their sum is wanted.
         objective = total * (share.scale * self.processes.count)
-        with self.processes.together():
+        with self.processes.reporting_lost_process():
             objective.backward()
         return self._figures(share, total, correct), tuple(s.detach() for s in last)
 

@@ -1,0 +1,1 @@
+"""The native engine: the contract on the C++ core of `elman.native`."""
