@@ -251,7 +251,8 @@ def main() -> None:
     from elman.errors import ElmanError, UsageError
 
     try:
-        app(prog_name="elman")
+        with output.plain_warnings():
+            app(prog_name="elman")
     except ElmanError as error:
         output.failed(error, as_json="--json" in sys.argv)
         sys.exit(error.exit_code)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,26 @@ from elman.errors import DataError, ElmanError, ProcessError
 def note(text: str) -> None:
     """A line on standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Say warnings that are meant for the user as a plain line, without the place in the code that they come from."""
+    shown = warnings.showwarning
+
+    def as_a_line(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+    ) -> None:
+        if not issubclass(category, UserWarning):
+            shown(message, category, filename, lineno, file, line)
+        elif leads():
+            note(f"elman: {message}")
+
+    warnings.showwarning = as_a_line
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown
 
 
 def leads() -> bool:
