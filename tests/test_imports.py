@@ -37,7 +37,7 @@ ORDER = (
     ("cells",),
     ("nn",),
     ("native",),
-    ("files",),
+    ("files", "measures"),
     ("errors", "version"),
 )
 """The rooms of design.md from top to bottom; rooms of one line do not know each other."""

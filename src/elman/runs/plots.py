@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from elman.errors import UsageError
 from elman.files import write_atomically
+from elman.measures import is_share, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,9 +97,9 @@ def measure_curves(history: Sequence[Record], measure: str = "accuracy") -> Figu
     epochs, train, validation = _curves(history, measure)
     figure = _figure()
     axes = figure.add_subplot()
-    is_share = measure == "accuracy"
-    logarithmic = _draw_pair(axes, epochs, train, validation, text=_percent if is_share else _short)
-    words = measure.replace("_", " ")
+    percent = is_share(measure)
+    logarithmic = _draw_pair(axes, epochs, train, validation, text=_percent if percent else _short)
+    words = title_of(measure)
     _title(axes, f"{words[:1].upper()}{words[1:]} by epoch")
     _style(axes, x_label="epoch", y_label=words + (" (logarithmic)" if logarithmic else ""))
     return figure
