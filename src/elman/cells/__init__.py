@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from elman.cells.cell import Array, Cell, State, StepGradients
+from elman.cells.cell import Cell, State, StepGradients
 from elman.cells.elman import ElmanCell
 from elman.cells.gru import GRUCell
 from elman.cells.lstm import LSTMCell
+from elman.files import Array
 
 __all__ = ["CELL_NAMES", "Array", "Cell", "ElmanCell", "GRUCell", "LSTMCell", "State", "StepGradients", "make_cell"]
 

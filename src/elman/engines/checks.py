@@ -9,10 +9,11 @@ from dataclasses import fields
 
 import numpy as np
 
-from elman.cells import Array, State
+from elman.cells import State
 from elman.engines.options import LOSSES, OPTIMISERS, Loss, Optimiser
 from elman.engines.pieces import Pieces
 from elman.errors import UsageError
+from elman.files import Array
 from elman.network import Network
 
 

@@ -13,7 +13,7 @@ from typing import Any, final
 
 import numpy as np
 
-from elman.cells import Array, State
+from elman.cells import State
 from elman.engines import checks
 from elman.engines.contract import Engine, Stream
 from elman.engines.optimisers import memory_names
@@ -21,6 +21,7 @@ from elman.engines.options import LOSSES, OPTIMISERS, Loss, Optimiser
 from elman.engines.pieces import Batch, Pieces
 from elman.engines.results import Evaluation, Gradients, LayerTrace, Steps, Trace
 from elman.errors import UsageError
+from elman.files import Array
 from elman.native import _core
 from elman.network import HEADS, INPUTS, Network, check_parameters
 

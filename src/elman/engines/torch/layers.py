@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from elman.cells import Array
 from elman.engines.torch.truncation import windows_of
+from elman.files import Array
 from elman.network import Network
 from elman.nn import GRU, LSTM, RNN
 
