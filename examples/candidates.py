@@ -14,10 +14,15 @@ candidates = {
     for cell in ("elman", "gru")
     for units in (4, 16)
 }
-jobs = {name: Job(model, (x[:400], y[:400]), {"valid": (x[400:500], y[400:500])}) for name, model in candidates.items()}
-done = fit_many(jobs, n_jobs=2, told=lambda outcome, count, of: print(f"{count} of {of}: {outcome.name}"))
+jobs = {
+    name: Job(model, (x[:400], y[:400]), {"validation_data": (x[400:500], y[400:500])})
+    for name, model in candidates.items()
+}
+done = fit_many(jobs, n_jobs=2, on_outcome=lambda outcome, count, of: print(f"{count} of {of}: {outcome.name}"))
 
-losses = {name: outcome.result.final_record()["valid_loss"] for name, outcome in done.items() if outcome.error is None}
+losses = {
+    name: outcome.result.final_record()["validation_loss"] for name, outcome in done.items() if outcome.error is None
+}
 best = min(losses, key=lambda name: losses[name])
 print("validation losses:", {name: round(loss, 3) for name, loss in losses.items()})
 print(best, "on sequences that chose nothing:", done[best].result.score(x[500:], y[500:]))

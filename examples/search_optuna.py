@@ -12,7 +12,7 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from elman import SequenceClassifier, Watch
+from elman import Callback, SequenceClassifier
 from elman.errors import InterruptedTraining
 
 TRIALS, FOLDER = 8, Path("search")
@@ -26,29 +26,25 @@ def waves(count: int) -> tuple[np.ndarray, np.ndarray]:
     return (np.sin(phase) + random.normal(0, 0.8, phase.shape))[..., None], np.where(fast, "fast", "slow")
 
 
-train, valid, test = waves(240), waves(120), waves(120)  # the last is for the very end, and chooses nothing
+train, validation, test = waves(240), waves(120), waves(120)  # the last is for the very end, and chooses nothing
 
 
-class Report:
+class Report(Callback):
     """Tells Optuna the validation loss of every epoch, and ends a trial that others have left behind."""
 
     def __init__(self, trial: optuna.Trial) -> None:
         self.trial = trial
 
-    def begin(self, epochs: int, updates: int, history: Sequence[dict[str, Any]]) -> None:
+    def on_train_begin(self, epochs: int, updates: int, history: Sequence[dict[str, Any]]) -> None:
         if history:
             print("going on after epoch", len(history), flush=True)
         for record in history:
-            self.trial.report(record["valid_loss"], record["epoch"])
+            self.trial.report(record["validation_loss"], record["epoch"])
 
-    def step(self, epoch: int, updates: int, loss: float) -> None: ...
-
-    def epoch(self, record: dict[str, Any]) -> None:
-        self.trial.report(record["valid_loss"], record["epoch"])
+    def on_epoch_end(self, record: dict[str, Any]) -> None:
+        self.trial.report(record["validation_loss"], record["epoch"])
         if self.trial.should_prune():
             raise optuna.TrialPruned
-
-    def end(self, reason: str) -> None: ...
 
 
 def model(hidden_size: int, learning_rate: float, cell: str) -> SequenceClassifier:
@@ -65,9 +61,8 @@ def objective(trial: optuna.Trial) -> float:
     )
     # Named by its options, the checkpoint is found again by the trial that tries them again.
     name = " ".join(f"{key}={value}" for key, value in trial.params.items())
-    watch = Watch(observers=[Report(trial)], checkpoint=FOLDER / name, resume=True)
-    candidate.fit(*train, valid=valid, watch=watch)
-    return float(candidate.final_record()["valid_loss"])
+    candidate.fit(*train, validation_data=validation, callbacks=[Report(trial)], checkpoint=FOLDER / name, resume=True)
+    return float(candidate.final_record()["validation_loss"])
 
 
 def tell(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
@@ -99,6 +94,6 @@ try:
 except (InterruptedTraining, KeyboardInterrupt):
     raise SystemExit("stopped; run this again to go on") from None
 
-best = model(**study.best_params).fit(*train, valid=valid)
+best = model(**study.best_params).fit(*train, validation_data=validation)
 print("best:", study.best_params)
 print("accuracy on data that chose nothing:", best.score(*test))

@@ -54,7 +54,7 @@ def run(name: str, seed: int, engine: str) -> dict[str, Any]:
         "engine": result["engine"],
         "machine": f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}",
         "training_seconds": result["training_seconds"],
-        "first": {k: v for k, v in first.items() if k.startswith(("train_", "valid_"))},
+        "first": {k: v for k, v in first.items() if k.startswith(("train_", "validation_"))},
         "last": figures,
         "baselines": result["baselines"],
         "sample": result["metrics"].get("sample"),
@@ -82,17 +82,17 @@ def section(name: str, figure: str, expected: str, mine: Sequence[dict[str, Any]
     """A recipe's part of the page."""
     yield f"## `{name}`\n"
     yield f"Expected: {expected}. Engine: {', '.join(sorted({r['engine'] for r in mine}))}; {mine[0]['machine']}.\n"
-    shown = [k for k in mine[0]["last"] if k.startswith(("train_", "valid_", "test_", "whole_"))]
-    shown = [k for k in shown if not k.endswith(("_byte", "valid_bits_per_character"))]
+    shown = [k for k in mine[0]["last"] if k.startswith(("train_", "validation_", "test_", "whole_"))]
+    shown = [k for k in shown if not k.endswith(("_byte", "validation_bits_per_character"))]
     rivals = list(mine[0]["baselines"])
     header = ["seed", f"first {figure}" if figure in mine[0]["first"] else "first train_loss", *shown]
-    header += [f"{rival} {figure.replace('train_', 'valid_')}" for rival in rivals if name.startswith(LONG)]
+    header += [f"{rival} {figure.replace('train_', 'validation_')}" for rival in rivals if name.startswith(LONG)]
     yield "| " + " | ".join(header) + " |"
     yield "|" + "---|" * len(header)
     for r in sorted(mine, key=lambda r: (r["engine"], r["seed"])):
         first = r["first"].get(figure, r["first"]["train_loss"])
         cells = [str(r["seed"]), text(first), *(text(r["last"][k]) for k in shown)]
-        key = figure.replace("train_", "valid_")
+        key = figure.replace("train_", "validation_")
         cells += [text(next(iter(r["baselines"].values()))[key]) for _ in rivals if name.startswith(LONG)]
         yield "| " + " | ".join(cells) + " |"
     values = [r["last"][figure] for r in mine]

@@ -47,9 +47,11 @@ def linger(trial, epoch):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_search_that_is_interrupted_keeps_its_trials_and_goes_on(tmp_path: Path, number: signal.Signals) -> None:
     program = (REPOSITORY / "examples" / "search_optuna.py").read_text(encoding="utf-8")
-    silent = "def step(self, epoch: int, updates: int, loss: float) -> None: ..."
-    assert silent in program
-    slow = f"{SLOW_THIRD_TRIAL}\n{program}".replace(silent, silent.replace("...", "linger(self.trial, epoch)"))
+    record = "    def on_epoch_end(self, record: dict[str, Any]) -> None:\n"
+    assert record in program
+    slow = f"{SLOW_THIRD_TRIAL}\n{program}".replace(
+        record, f"    def on_updates(self, epoch, updates, loss):\n        linger(self.trial, epoch)\n\n{record}"
+    )
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", slow],
         cwd=tmp_path,

@@ -37,6 +37,7 @@ ORDER = (
     ("cells",),
     ("nn",),
     ("native",),
+    ("files",),
     ("errors", "version"),
 )
 """The rooms of design.md from top to bottom; rooms of one line do not know each other."""

@@ -14,14 +14,15 @@ if TYPE_CHECKING:
         PerSeries,
         SequenceClassifier,
         SequenceRegressor,
-        Watch,
         load,
     )
     from elman.network import Network
     from elman.recipes import load_recipe, train
+    from elman.training import Callback
     from elman.version import VERSION as __version__
 
 __all__ = [
+    "Callback",
     "ElmanError",
     "Forecaster",
     "LanguageModel",
@@ -29,7 +30,6 @@ __all__ = [
     "PerSeries",
     "SequenceClassifier",
     "SequenceRegressor",
-    "Watch",
     "__version__",
     "from_torch",
     "load",
@@ -40,9 +40,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ElmanError": "errors", "Forecaster": "estimators", "LanguageModel": "estimators", "Network": "network",
+    "Callback": "training", "ElmanError": "errors", "Forecaster": "estimators", "LanguageModel": "estimators", "Network": "network",
     "PerSeries": "estimators", "SequenceClassifier": "estimators", "SequenceRegressor": "estimators",
-    "Watch": "estimators", "from_torch": "engines", "load": "estimators", "load_recipe": "recipes",
+    "from_torch": "engines", "load": "estimators", "load_recipe": "recipes",
     "make_engine": "engines", "to_torch": "engines", "train": "recipes",
 }  # fmt: skip
 

@@ -14,6 +14,7 @@
     └── InterruptedTraining    1   Ctrl-C or SIGTERM arrived; everything was saved first
 
 A message names the argument or the file, states the rule, shows what came, and says what to do next.
+What is no error but should be known comes as a warning of Python's own kind; FolderWarning is the one of model and run folders.
 """
 
 from __future__ import annotations
@@ -65,3 +66,7 @@ class ProcessError(ElmanError):
 
 class InterruptedTraining(ElmanError):
     """Ctrl-C or SIGTERM arrived during training; the checkpoint is written."""
+
+
+class FolderWarning(UserWarning):
+    """A folder is read, but it is of an old format, or holds files that nobody wrote there with it."""

@@ -141,7 +141,9 @@ def _damage() -> None:
         "torn-weights": lambda run: (run / "model" / "model.safetensors").write_bytes(b"\x80\x00"),
         "torn-config": lambda run: (run / "model" / "config.json").write_text('{"format"', encoding="utf-8"),
         "later-version": _of_a_later_version,
-        "torn-checkpoint": lambda run: (run / "checkpoint" / "state.safetensors").write_bytes(b"\x80\x00"),
+        "torn-checkpoint": lambda run: next((run / "checkpoint").glob("state.*.safetensors")).write_bytes(b"\x80\x00"),
+        "lost-checkpoint": lambda run: (run / "checkpoint" / "manifest.json").unlink(),
+        "old-checkpoint": _with_a_checkpoint_of_0_1_0,
         "torn-metrics": lambda run: (run / "metrics.jsonl").write_text('oops\n{"epoch": 2}\n', encoding="utf-8"),
         "started": _of_a_training_that_was_killed,
     }  # fmt: skip
@@ -152,14 +154,19 @@ def _damage() -> None:
 def _of_a_training_that_was_killed(run: Path) -> None:
     for name in ("model", "plots"):
         shutil.rmtree(run / name)
-    for name in ("result.json", "report.html"):
+    for name in ("manifest.json", "result.json", "report.html"):
         (run / name).unlink()
 
 
+def _with_a_checkpoint_of_0_1_0(run: Path) -> None:
+    shutil.rmtree(run / "checkpoint")
+    (run / "checkpoint").mkdir()
+    (run / "checkpoint" / "state.safetensors").write_bytes(b"\x80\x00")
+
+
 def _of_a_later_version(run: Path) -> None:
-    path = run / "model" / "config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**config, "format": 99, "elman": "9.9.9"}), encoding="utf-8")
+    for path in (run / "manifest.json", run / "model" / "manifest.json"):
+        path.write_text(json.dumps({"format": 99, "elman": "9.9.9", "more": {}}), encoding="utf-8")
 
 
 @pytest.fixture

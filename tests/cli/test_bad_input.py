@@ -234,11 +234,20 @@ TABLE: dict[str, Bad] = {
     ),
     "another training to resume": Bad(
         "train sine-online --out labels --resume", FAILED,
-        ("labels/checkpoint/state.safetensors belongs to a training with other data or other settings; resume with the same",),
+        ("labels/checkpoint belongs to a training with other data or other settings; resume with the same",),
     ),
     "a torn checkpoint to resume": Bad(
         "train torn-checkpoint/recipe.toml --out torn-checkpoint --resume", FAILED,
-        ("torn-checkpoint/checkpoint/state.safetensors cannot be read: ", "delete it to start this run again",),
+        (".safetensors was changed after it was written: it has 2 bytes, manifest.json says ",
+         "; remove torn-checkpoint/checkpoint to start this run again from its beginning, or choose another --out"),
+    ),
+    "a checkpoint without its manifest": Bad(
+        "train lost-checkpoint/recipe.toml --out lost-checkpoint --resume", FAILED,
+        ("lost-checkpoint/checkpoint: manifest.json is missing", "; remove lost-checkpoint/checkpoint to start this run again"),
+    ),
+    "a checkpoint of an old version": Bad(
+        "train old-checkpoint/recipe.toml --out old-checkpoint --resume", FAILED,
+        ("old-checkpoint/checkpoint/state.safetensors was written by Elman 0.1.0, whose trainings this version cannot go on with",),
     ),
     "torn metrics to resume": Bad(
         "train torn-metrics/recipe.toml --out torn-metrics --resume", FAILED,
@@ -262,16 +271,16 @@ TABLE: dict[str, Bad] = {
     ),
     "a run that has only started": Bad("generate started --prompt a", FAILED, ("started: model/config.json and", "--resume`")),
     "a torn result": Bad(
-        "evaluate torn-result", FAILED, ("torn-result/result.json: torn or not JSON (", "--out torn-result --resume`",)
+        "evaluate torn-result", FAILED, ("torn-result/result.json was changed after it was written: it has 12 bytes", "--out torn-result --resume`",)
     ),
     "a torn recipe": Bad("evaluate torn-recipe", DATA, ("torn-recipe/recipe.toml is not a TOML recipe: ", "correct that")),
     "torn weights": Bad(
-        "evaluate torn-weights", FAILED, ("torn-weights/model cannot be read as a model: ", "copy it again or train again")
+        "evaluate torn-weights", FAILED, ("torn-weights/model/model.safetensors was changed after it was written: it has 2 bytes, manifest.json says ",)
     ),
-    "a torn description": Bad("evaluate torn-config", FAILED, ("torn-config/model cannot be read as a model: ", "train again")),
+    "a torn description": Bad("evaluate torn-config", FAILED, ("torn-config/model/config.json was changed after it was written: it has 9 bytes", "train again")),
     "a model of another version": Bad(
         "evaluate later-version", FAILED,
-        ("later-version/model/config.json has format 99, this Elman reads format 1; it was written by Elman 9.9.9: install that",),
+        ("later-version/manifest.json has format 99, this Elman reads formats 1 and 2; it was written by Elman 9.9.9: install that",),
     ),
     "a file to judge that is not there": Bad("evaluate archive none.ts", DATA, ("none.ts does not exist; check the path",)),
     "a file to judge with other features": Bad(

@@ -172,15 +172,15 @@ def test_train_a_language_model_as_json(scratch: Path) -> None:
     )  # fmt: skip
     found = assert_one_document(elman("train", "text-file", *small, "--out", "new", "--json"))
     metrics = found["metrics"]
-    perplexities = {"train_loss", "train_perplexity", "valid_loss", "valid_perplexity"}
-    assert perplexities | {"tokens_per_second", "valid_bits_per_character", "sample"} <= set(metrics)
+    perplexities = {"train_loss", "train_perplexity", "validation_loss", "validation_perplexity"}
+    assert perplexities | {"tokens_per_second", "validation_bits_per_character", "sample"} <= set(metrics)
     assert metrics["tokens_per_second"] > 0
     assert metrics["sample"].startswith("the cat")
     assert len(metrics["sample"]) == len("the cat") + 12
     assert (scratch / "new" / "sample.txt").read_text(encoding="utf-8") == metrics["sample"] + "\n"
     (floor,) = found["baselines"]
     assert floor.endswith("-gram")
-    assert set(found["baselines"][floor]) >= {"valid_loss", "valid_perplexity"}
+    assert set(found["baselines"][floor]) >= {"validation_loss", "validation_perplexity"}
 
 
 def test_forecast_as_json(scratch: Path) -> None:
@@ -189,7 +189,7 @@ def test_forecast_as_json(scratch: Path) -> None:
     assert set(found["baselines"]) == {"seasonal_naive", "naive", "drift"}
     for rival in found["baselines"].values():
         assert set(rival) == {"mae", "rmse", "mape", "smape", "mase"}
-    assert set(found["metrics"]) == {*rival, "coverage", "train_loss", "valid_loss"}
+    assert set(found["metrics"]) == {*rival, "coverage", "train_loss", "validation_loss"}
     seasons = [float(row[1]) for row in table((scratch / "good.csv").read_text())[1:]]
     errors = [abs(seasons[i] - seasons[i - 12]) for i in range(51, 60)]
     assert found["baselines"]["seasonal_naive"]["mae"] == pytest.approx(sum(errors) / 9)
@@ -257,7 +257,7 @@ def test_forecast_with_a_model_per_series(places: Path) -> None:
     assert found["models"]["fitted"] == found["models"]["tested"] == 2
     assert list(found["models"]["failed"]) == ["tiny"]
     assert set(found["models"]["beaten"]) <= {"north / 1", "south"}
-    assert "valid_loss" in found["metrics"] and "coverage" in found["metrics"]
+    assert "validation_loss" in found["metrics"] and "coverage" in found["metrics"]
     assert re.search(r"series 3/3  tiny not fitted: series 'tiny' has \d steps", alone.err)
     assert "series 2/2 tested  south" in alone.err
     text = (places / "alone" / "forecasts.csv").read_text(encoding="utf-8")
@@ -328,7 +328,7 @@ def test_jobs_that_cannot_be(places: Path) -> None:
 
 def test_classify_as_json(scratch: Path) -> None:
     found = assert_one_document(elman("classify", "train.ts", "test.ts", *QUICK, "--out", "new", "--json"))
-    assert {"train_accuracy", "valid_accuracy", "test_accuracy"} <= set(found["metrics"])
+    assert {"train_accuracy", "validation_accuracy", "test_accuracy"} <= set(found["metrics"])
     assert (
         found["metrics"]["test_accuracy"]
         == elman("evaluate", "new", "test.ts", "--json").document()["metrics"]["accuracy"]

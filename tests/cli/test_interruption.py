@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 from tests.cli.command import Outcome, elman, settings, start, tree
+from tests.files.trees import stored
 
 from elman.engines import ENGINES
 from elman.estimators import Forecaster, LanguageModel
-from elman.recipes import sources, training_run
+from elman.recipes import run_files, sources
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 
@@ -73,8 +74,8 @@ def wait_until(there: Callable[[], bool], running: Any, seconds: float = 60) -> 
 
 def saved(run: Path) -> dict[str, int]:
     """When each of a run's checkpoints was written."""
-    files = [run / "checkpoint" / "state.safetensors", run / "checkpoint" / "refit" / "state.safetensors"]
-    return {str(file): file.stat().st_mtime_ns for file in files if file.exists()}
+    files = [run / "checkpoint" / "manifest.json", run / "checkpoint" / "refit" / "manifest.json"]
+    return {str(file): file.stat().st_mtime_ns for file in files if stored(file.parent, "state.safetensors")}
 
 
 def _has_saved_since(run: Path, before: dict[str, int]) -> bool:
@@ -133,7 +134,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals, scratch: P
     outcome = Outcome(running.returncode, out, err)
     assert_stopped(outcome, f"stopped by {number.name} in epoch ")
     assert outcome.document()["kind"] == "InterruptedTraining"
-    assert (scratch / "stopped/checkpoint/state.safetensors").is_file()
+    assert stored(scratch / "stopped" / "checkpoint", "state.safetensors")
     assert not (scratch / "stopped/result.json").exists()
     resumed = elman(*command, "--out", "stopped", "--resume").succeeded()
     assert resumed.err.startswith("going on after epoch ")
@@ -145,7 +146,7 @@ LATER: dict[str, tuple[str, Any, str]] = {
     "in the backtest": ("months", Forecaster, "backtest"),
     "while the sample is written": ("text", LanguageModel, "generate"),
     "while the model is saved": ("months", Forecaster, "save"),
-    "while the report is written": ("months", training_run, "write_report"),
+    "while the report is written": ("months", run_files, "write_report"),
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.cli.command import elman, settings
+from tests.files.trees import reseal
 
 from elman import load
 from elman.errors import UsageError
@@ -43,6 +44,7 @@ def _of_a_gpu(run: Path) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
     config["parameters"] |= {"engine": "torch", "device": "cuda", "precision": "bfloat16"}
     path.write_text(json.dumps(config), encoding="utf-8")
+    reseal(run)
 
 
 def test_a_model_from_a_gpu_is_used_where_there_is_none(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +61,7 @@ def test_a_model_from_a_gpu_is_used_where_there_is_none(scratch: Path, monkeypat
 
 
 def test_without_pytorch_it_says_the_pip_command(there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("elman.engines.torch_")]:
+    for name in [name for name in sys.modules if name.startswith("elman.engines.torch")]:
         monkeypatch.delitem(sys.modules, name)
         monkeypatch.delattr(sys.modules["elman.engines"], name.rpartition(".")[2], raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.estimators.subjects import SERIES
 
-from elman.estimators import Forecaster, PerSeries, Watch
+from elman.estimators import Forecaster, PerSeries
 
 
 def models(epochs: int) -> PerSeries:
@@ -26,7 +26,7 @@ if __name__ == "__main__":
     # Also where this process was started to ignore it, as shells do for work in the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        models(10**6).fit(SERIES, watch=Watch(checkpoint=Path(sys.argv[1])))
+        models(10**6).fit(SERIES, checkpoint=Path(sys.argv[1]))
     except KeyboardInterrupt:
         print("stopped", flush=True)
         sys.exit(1)

@@ -78,10 +78,10 @@ def main(folder: str) -> None:
     ):  # fmt: skip
         found = results(None)
         pids = {str(i): (0.2,) for i in range(4)}
-        found["processes"] = [o.result for o in run_jobs(process, pids, n_jobs=None, told=None).values()]
+        found["processes"] = [o.result for o in run_jobs(process, pids, n_jobs=None, on_outcome=None).values()]
         once = {"file": (str(Path(folder) / "once"),)}
         found["a worker died"] = [
-            o.result for o in run_jobs(ends_its_worker_once, once, n_jobs=None, told=None).values()
+            o.result for o in run_jobs(ends_its_worker_once, once, n_jobs=None, on_outcome=None).values()
         ]
     print(json.dumps({**found, "own process": os.getpid()}))
 

@@ -15,7 +15,6 @@ from elman.estimators import (
     LanguageModel,
     SequenceClassifier,
     SequenceRegressor,
-    Watch,
 )
 
 Array = NDArray[Any]
@@ -144,10 +143,6 @@ WRONG_EVERYWHERE: tuple[dict[str, Any], ...] = (
     {"dtype": "float16"},
 )
 """Options that no estimator can be fitted with; some belong to other words of the message than their own name."""
-
-
-def watch(**options: Any) -> Watch:
-    return Watch(**options)
 
 
 def is_fitted(estimator: Estimator) -> bool:

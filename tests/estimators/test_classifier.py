@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tests.closeness import assert_close, assert_same_bits
 from tests.estimators.subjects import LABELS, X, classifier
 
+from elman.engines import make_engine
 from elman.errors import DataError, RunError, UsageError
-from elman.estimators import SequenceClassifier, Watch
-from elman.estimators.estimator import held_out
+from elman.estimators import SequenceClassifier
+from elman.estimators.estimator import validation_split
 
 CODES = (LABELS == "up").astype(int)
 
@@ -36,10 +37,10 @@ def test_probabilities_are_the_softmax_of_the_networks_outputs(fitted: SequenceC
     assert p.shape == (16, 2)
     assert p.dtype == np.float64
     assert_close(p.sum(axis=1), np.ones(16))
-    assert fitted._scaler.shift is not None
-    assert fitted._scaler.scale is not None
-    scaled = (X - fitted._scaler.shift) / fitted._scaler.scale
-    logits = fitted._engine.forward(scaled)[0].astype(np.float64)
+    assert fitted.scaler_.shift is not None
+    assert fitted.scaler_.scale is not None
+    scaled = (X - fitted.scaler_.shift) / fitted.scaler_.scale
+    logits = make_engine("auto", fitted.network_, dtype=fitted.dtype).forward(scaled)[0].astype(np.float64)
     assert_close(p, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
     assert (fitted.predict(X) == fitted.classes_[p.argmax(axis=1)]).all()
     assert fitted.score(X, LABELS) == (fitted.predict(X) == LABELS).mean()
@@ -131,39 +132,39 @@ def test_class_weights_by_label_survive_saving(tmp_path: Path, names: tuple[Any,
 
 
 def test_the_part_set_aside_has_every_class_and_scales_nothing() -> None:
-    """Scalers are fitted on the training part only: what is watched may be a thousand times as large."""
-    rest, watched = held_out(16, 0.25, 1, CODES)
-    assert sorted([*rest, *watched]) == list(range(16))
-    assert set(CODES[watched]) == {0, 1}
+    """Scalers are fitted on the training part only: validation data may be a thousand times as large."""
+    rest, unseen = validation_split(16, 0.25, 1, CODES)
+    assert sorted([*rest, *unseen]) == list(range(16))
+    assert set(CODES[unseen]) == {0, 1}
     huge = X.copy()
-    huge[watched] *= 1000
+    huge[unseen] *= 1000
     model = classifier().fit(huge, LABELS)
-    assert model._scaler.shift is not None
-    assert model._scaler.scale is not None
-    assert_close(model._scaler.shift, huge[rest].reshape(-1, 2).mean(axis=0))
-    assert_close(model._scaler.scale, huge[rest].reshape(-1, 2).std(axis=0))
+    assert model.scaler_.shift is not None
+    assert model.scaler_.scale is not None
+    assert_close(model.scaler_.shift, huge[rest].reshape(-1, 2).mean(axis=0))
+    assert_close(model.scaler_.scale, huge[rest].reshape(-1, 2).std(axis=0))
 
 
 def test_validation_data_of_ones_own() -> None:
-    model = classifier(validation=0.0).fit(X[:12], LABELS[:12], valid=(X[12:], LABELS[12:]))
-    assert_close(model.final_record()["valid_accuracy"], model.score(X[12:], LABELS[12:]))
+    model = classifier(validation=0.0).fit(X[:12], LABELS[:12], validation_data=(X[12:], LABELS[12:]))
+    assert_close(model.final_record()["validation_accuracy"], model.score(X[12:], LABELS[12:]))
     with pytest.raises(DataError, match="`y` holds the label 'sideways'"):
-        classifier().fit(X, LABELS, valid=(X[:1], ["sideways"]))
+        classifier().fit(X, LABELS, validation_data=(X[:1], ["sideways"]))
 
 
-def test_resuming_sees_lengths_and_what_is_watched(tmp_path: Path) -> None:
+def test_resuming_sees_lengths_and_validation_data(tmp_path: Path) -> None:
     """Zeros that are padding are not zeros that were measured; other sequences to watch are another training."""
     padded = X.copy()
     padded[0, 4:] = 0
     ragged = [padded[0, :4], *padded[1:]]
     plain = classifier(validation=0.0, patience=None)
-    plain.fit(padded, LABELS, watch=Watch(checkpoint=tmp_path / "one"))
+    plain.fit(padded, LABELS, checkpoint=tmp_path / "one")
     with pytest.raises(RunError, match="other data or other settings"):
-        plain.clone().fit(ragged, LABELS, watch=Watch(checkpoint=tmp_path / "one", resume=True))
+        plain.clone().fit(ragged, LABELS, checkpoint=tmp_path / "one", resume=True)
     watching = classifier(validation=0.0)
-    watching.fit(X, LABELS, valid=(X, LABELS), watch=Watch(checkpoint=tmp_path / "two"))
+    watching.fit(X, LABELS, validation_data=(X, LABELS), checkpoint=tmp_path / "two")
     with pytest.raises(RunError, match="other data or other settings"):
-        watching.clone().fit(X, LABELS, valid=(X + 1, LABELS), watch=Watch(checkpoint=tmp_path / "two", resume=True))
+        watching.clone().fit(X, LABELS, validation_data=(X + 1, LABELS), checkpoint=tmp_path / "two", resume=True)
 
 
 def test_a_stream_says_at_each_step_what_predict_says_of_what_it_has_seen(fitted: SequenceClassifier) -> None:
@@ -182,7 +183,7 @@ def test_a_stream_says_at_each_step_what_predict_says_of_what_it_has_seen(fitted
         (X, np.linspace(0, 1, 16), DataError, "`y` must be class labels; .* looks like a measurement"),
         (X * np.nan, LABELS, DataError, "`X` must be finite; sequence 0, step 0, feature 0"),
         (X[:0], LABELS[:0], DataError, "at least one sequence"),
-        (X[:2], LABELS[:2], DataError, "`validation` = 0.25 of 2 sequences leaves none to watch"),
+        (X[:2], LABELS[:2], DataError, "`validation` = 0.25 of 2 sequences leaves none for validation"),
     ],
 )
 def test_data_that_cannot_be_used(x: Any, y: Any, error: type[Exception], match: str) -> None:

@@ -17,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.closeness import assert_all_same_bits, assert_close, assert_same_bits
 from tests.estimators.subjects import SUBJECTS, WRONG_EVERYWHERE, Subject, is_fitted
+from tests.files.trees import reseal, stored
 
 from elman.errors import ElmanError, InterruptedTraining, NotFittedError, RunError, UsageError
-from elman.estimators import ESTIMATORS, Estimator, Watch, load
+from elman.estimators import ESTIMATORS, Estimator, load
+from elman.training.callback import Callback
 from elman.training.checkpoint import FILE
 
 
@@ -156,7 +158,7 @@ def test_save_and_load(subject: Subject, tmp_path: Path) -> None:
             assert repr(question(loaded)) == repr(question(estimator))
         loaded.fit(*subject.data)
         assert_same_bits(subject.ask(loaded), subject.ask(estimator))
-    assert sorted(os.listdir(tmp_path / "model")) == ["config.json", "model.safetensors"]
+    assert sorted(os.listdir(tmp_path / "model")) == ["config.json", "manifest.json", "model.safetensors"]
     config = json.loads((tmp_path / "model" / "config.json").read_text(encoding="utf-8"))
     assert config["estimator"] == type(estimator).__name__
 
@@ -178,7 +180,10 @@ def test_loading_what_is_not_whole(subject: Subject, tmp_path: Path) -> None:
     for key in ("learned", "parameters", "estimator"):
         broken = {name: value for name, value in config.items() if name != key}
         (tmp_path / "model" / "config.json").write_text(json.dumps(broken), encoding="utf-8")
-        with pytest.raises(RunError):
+        with pytest.raises(RunError, match=r"config.json was changed after it was written"):
+            load(tmp_path / "model")
+        reseal(tmp_path / "model")
+        with pytest.raises(RunError, match="train again"):
             load(tmp_path / "model")
     (tmp_path / "model" / "model.safetensors").unlink()
     with pytest.raises(RunError, match=r"is not a whole model: model.safetensors is missing"):
@@ -210,6 +215,7 @@ def test_a_config_that_was_tampered_with_gives_a_run_error_or_a_model(
         key = data.draw(st.sampled_from(sorted(place)) if isinstance(place, dict) else st.integers(0, len(place) - 1))
     place[key] = junk
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    reseal(folder)
     try:
         kind.load(folder)
     except RunError as error:
@@ -244,19 +250,13 @@ def test_copies_and_pickles_answer_the_same(subject: Subject) -> None:
         assert_same_bits(subject.ask(twin.fit(*subject.other)), subject.ask(subject.fitted(*subject.other)))
 
 
-class StopAt:
-    """An observer that sends SIGTERM at its n-th step."""
+class StopAt(Callback):
+    """A callback that sends SIGTERM at its n-th step."""
 
     def __init__(self, calls: int) -> None:
         self.left = calls
 
-    def begin(self, epochs: int, updates: int, history: Any) -> None: ...
-
-    def epoch(self, record: Any) -> None: ...
-
-    def end(self, reason: str) -> None: ...
-
-    def step(self, epoch: int, updates: int, loss: float) -> None:
+    def on_updates(self, epoch: int, updates: int, loss: float) -> None:
         import signal
 
         self.left -= 1
@@ -269,21 +269,20 @@ def test_an_interrupted_fit_is_resumed_to_the_same_bits(subject: Subject, tmp_pa
     for stop in (1, 4):
         folder = tmp_path / str(stop)
         with pytest.raises(InterruptedTraining, match="stopped by SIGTERM"):
-            subject.make().fit(*subject.data, watch=Watch(checkpoint=folder, observers=[StopAt(stop)]))
-        again = subject.make().fit(*subject.data, watch=Watch(checkpoint=folder, resume=True))
+            subject.make().fit(*subject.data, checkpoint=folder, callbacks=[StopAt(stop)])
+        again = subject.make().fit(*subject.data, checkpoint=folder, resume=True)
         assert_same_bits(subject.ask(again), subject.ask(wanted))
         assert again.best_epoch_ == wanted.best_epoch_
 
 
 def test_resuming_other_data_or_other_options_is_refused(subject: Subject, tmp_path: Path) -> None:
-    subject.make().fit(*subject.data, watch=Watch(checkpoint=tmp_path))
-    assert (tmp_path / FILE).is_file()
-    again = Watch(checkpoint=tmp_path, resume=True)
+    subject.make().fit(*subject.data, checkpoint=tmp_path)
+    assert stored(tmp_path, FILE)
     with pytest.raises(RunError, match="belongs to a training with other data or other settings"):
-        subject.make().fit(*subject.other, watch=again)
+        subject.make().fit(*subject.other, checkpoint=tmp_path, resume=True)
     for changes in ({"learning_rate": 0.5}, {"seed": 9}, {"hidden_size": 5}, {"cell": "elman"}, {"dtype": "float32"}):
         with pytest.raises(RunError, match="belongs to a training with other data or other settings"):
-            subject.make(**changes).fit(*subject.data, watch=again)
+            subject.make(**changes).fit(*subject.data, checkpoint=tmp_path, resume=True)
 
 
 @pytest.mark.parametrize("options", WRONG_EVERYWHERE, ids=str)
@@ -316,8 +315,8 @@ def test_observers_are_told(subject: Subject) -> None:
     seen = []
 
     class Diary(StopAt):
-        def epoch(self, record: Any) -> None:
+        def on_epoch_end(self, record: Any) -> None:
             seen.append(record["epoch"])
 
-    fitted = subject.make().fit(*subject.data, watch=Watch(observers=[Diary(0)]))
+    fitted = subject.make().fit(*subject.data, callbacks=[Diary(0)])
     assert seen[: len(fitted.history_)] == [record["epoch"] for record in fitted.history_]

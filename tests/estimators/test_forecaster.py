@@ -11,6 +11,7 @@ from tests.closeness import assert_close, assert_same_bits
 from tests.estimators.subjects import SERIES, forecaster
 
 from elman.data.frames import Series
+from elman.engines import make_engine
 from elman.errors import DataError, UsageError
 from elman.estimators import Forecaster
 from elman.estimators.baselines import forecast_errors
@@ -53,7 +54,7 @@ def test_a_recursive_forecast_feeds_itself_its_own_answers() -> None:
     model = forecaster(strategy="recursive", difference="none", transform="none", scale="none", epochs=3).fit(WAVE)
     history = WAVE[-6:]
     for value in model.predict(horizon=4)[:, 0]:
-        outputs, _state = model._engine.forward(history[None, :, None])
+        outputs, _state = make_engine("auto", model.network_, dtype=model.dtype).forward(history[None, :, None])
         assert_close(outputs[0, -1, 0], value)
         history = np.append(history, value)
 
@@ -186,13 +187,13 @@ def test_nothing_that_is_watched_is_learned() -> None:
         assert_same_bits(other.network_.parameters[name], p)
     assert one.preparation_ == other.preparation_
     assert [r["train_loss"] for r in one.history_] == [r["train_loss"] for r in other.history_]
-    assert [r["valid_loss"] for r in one.history_] != [r["valid_loss"] for r in other.history_]
+    assert [r["validation_loss"] for r in one.history_] != [r["validation_loss"] for r in other.history_]
 
 
 def test_refit_learns_what_was_watched_too() -> None:
     options: dict[str, Any] = {"epochs": 4, "patience": 4}
     kept, again = forecaster(**options, refit=False).fit(WAVE), forecaster(**options, refit=True).fit(WAVE)
-    assert [r["valid_loss"] for r in kept.history_] == [r["valid_loss"] for r in again.history_]
+    assert [r["validation_loss"] for r in kept.history_] == [r["validation_loss"] for r in again.history_]
     assert (kept.predict() != again.predict()).all()
     assert again.best_epoch_ == kept.best_epoch_
     assert again.epochs == 4

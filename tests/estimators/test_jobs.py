@@ -19,9 +19,10 @@ from joblib._parallel_backends import ThreadingBackend
 from joblib.externals.loky import get_reusable_executor
 from tests.closeness import assert_same_bits
 from tests.estimators.subjects import LABELS, TEXT, X, classifier, is_fitted, language_model
+from tests.files.trees import stored
 
 from elman.errors import DataError, ElmanError, InterruptedTraining, MissingExtraError, UsageError
-from elman.estimators import Job, Outcome, SequenceClassifier, Watch, fit_many
+from elman.estimators import Job, Outcome, SequenceClassifier, fit_many
 from elman.estimators.jobs import run_jobs
 from elman.training.checkpoint import FILE
 
@@ -52,7 +53,7 @@ def _no_workers_left() -> Iterator[None]:
 def test_the_same_models_by_every_way(options: dict[str, Any], config: dict[str, Any]) -> None:
     told: list[tuple[str, int, int]] = []
     with joblib.parallel_config(**config):
-        done = fit_many(JOBS, **options, told=lambda outcome, count, of: told.append((outcome.name, count, of)))
+        done = fit_many(JOBS, **options, on_outcome=lambda outcome, count, of: told.append((outcome.name, count, of)))
     assert list(done) == list(JOBS)
     for name, outcome in done.items():
         assert outcome.name == name
@@ -67,12 +68,12 @@ def test_other_tasks_and_their_options() -> None:
     valid = (X[:4], LABELS[:4])
     jobs = {
         "text": Job(language_model(), (TEXT,)),
-        "watched": Job(classifier(patience=None), (X, LABELS), {"valid": valid}),
+        "validated": Job(classifier(patience=None), (X, LABELS), {"validation_data": valid}),
     }
     done = fit_many(jobs, n_jobs=2)
     assert done["text"].result.predict("the cat") == language_model().fit(TEXT).predict("the cat")
-    wanted = classifier(patience=None).fit(X, LABELS, valid=valid).final_record()["valid_loss"]
-    assert done["watched"].result.final_record()["valid_loss"] == wanted
+    wanted = classifier(patience=None).fit(X, LABELS, validation_data=valid).final_record()["validation_loss"]
+    assert done["validated"].result.final_record()["validation_loss"] == wanted
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -95,7 +96,7 @@ def test_an_error_is_its_own_jobs_alone(n_jobs: int) -> None:
 
 
 def test_an_error_without_words() -> None:
-    assert str(run_jobs(_assert_false, {"a": ()}, n_jobs=1, told=None)["a"].error) == "AssertionError"
+    assert str(run_jobs(_assert_false, {"a": ()}, n_jobs=1, on_outcome=None)["a"].error) == "AssertionError"
 
 
 def _assert_false() -> None:
@@ -121,7 +122,7 @@ def test_a_worker_that_is_killed(tmp_path: Path) -> None:
         (tmp_path / "first").touch()
 
     jobs = {str(number): (number, tmp_path / "first") for number in range(4)}
-    done = run_jobs(_killed, jobs, n_jobs=2, told=told_of)
+    done = run_jobs(_killed, jobs, n_jobs=2, on_outcome=told_of)
     assert list(done) == list(jobs)
     assert done["0"].result == 0
     assert done["1"].error is not None
@@ -129,31 +130,29 @@ def test_a_worker_that_is_killed(tmp_path: Path) -> None:
     for name, outcome in done.items():
         assert outcome.result == int(name) if outcome.error is None else str(outcome.error).startswith(told)
     assert sorted(outcome.name for outcome in arrived) == list(jobs)
-    again = run_jobs(_killed, {name: jobs[name] for name in ("2", "3")}, n_jobs=2, told=None)  # new workers come
+    again = run_jobs(_killed, {name: jobs[name] for name in ("2", "3")}, n_jobs=2, on_outcome=None)  # new workers come
     assert [outcome.result for outcome in again.values()] == [2, 3]
 
 
 def test_what_cannot_be_sent_to_a_worker() -> None:
-    lock = Job(classifier(), (X, LABELS), {"watch": Watch(observers=[threading.Lock()])})  # type: ignore[list-item]
+    lock = Job(classifier(), (X, LABELS), {"callbacks": [threading.Lock()]})
     (outcome,) = fit_many({"locked": lock}, n_jobs=2).values()
     assert "the worker processes failed: PicklingError" in str(outcome.error)
 
 
 def test_checkpoints_lie_where_the_caller_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not where the workers do, which were started somewhere else."""
-    run_jobs(os.getcwd, {"a": (), "b": ()}, n_jobs=2, told=None)
+    run_jobs(os.getcwd, {"a": (), "b": ()}, n_jobs=2, on_outcome=None)
     monkeypatch.chdir(tmp_path)
-    watch = Watch(checkpoint=Path("here"))
-    done = fit_many({"a": Job(classifier(), (X, LABELS), {"watch": watch})}, n_jobs=2)
+    done = fit_many({"a": Job(classifier(), (X, LABELS), {"checkpoint": Path("here")})}, n_jobs=2)
     assert done["a"].error is None
-    assert (tmp_path / "here" / FILE).is_file()
-    assert watch.checkpoint == Path("here")
+    assert stored(tmp_path / "here", FILE)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_an_interrupted_training_stops_them_all(n_jobs: int) -> None:
     with pytest.raises(InterruptedTraining, match="stopped by SIGTERM"):
-        run_jobs(_interrupted, {"a": (0,), "b": (0.0,)}, n_jobs=n_jobs, told=None)
+        run_jobs(_interrupted, {"a": (0,), "b": (0.0,)}, n_jobs=n_jobs, on_outcome=None)
 
 
 def _interrupted(seconds: float) -> None:
@@ -202,7 +201,7 @@ def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("elman.native._core")
     monkeypatch.delenv("ELMAN_NUM_THREADS", raising=False)
     get_reusable_executor().shutdown(wait=True)  # those that run have the old environment
-    done = run_jobs(_threads, {str(n): (n,) for n in range(4)}, n_jobs=2, told=None)
+    done = run_jobs(_threads, {str(n): (n,) for n in range(4)}, n_jobs=2, on_outcome=None)
     most = max(1, (os.cpu_count() or 1) // 2)
     assert all(1 <= outcome.result <= most for outcome in done.values())
 
@@ -212,5 +211,5 @@ def test_a_search_by_hand() -> None:
     candidates = {f"{rate:g}": SequenceClassifier(epochs=3, learning_rate=rate) for rate in (1e-5, 0.05)}
     x = np.random.default_rng(0).normal(size=(60, 8, 1))
     done = fit_many({name: Job(model, (x, x.sum((1, 2)) > 0)) for name, model in candidates.items()}, n_jobs=2)
-    losses = {name: outcome.result.final_record()["valid_loss"] for name, outcome in done.items()}
+    losses = {name: outcome.result.final_record()["validation_loss"] for name, outcome in done.items()}
     assert min(losses, key=lambda name: losses[name]) == "0.05"

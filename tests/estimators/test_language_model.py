@@ -130,9 +130,9 @@ def test_what_is_drawn_follows_the_probabilities(learned: LanguageModel) -> None
 def test_the_unknown_token_is_never_written() -> None:
     """Even by a model that finds nothing else as likely."""
     model = language_model(epochs=1, validation=0.0).fit(TEXT)
-    bias = model.network_.parameters["head.bias"]
-    bias[0] = 50.0
-    model._adopt(model.network_.with_parameters({**model.network_.parameters, "head.bias": bias}))
+    module = model.to_torch()
+    module.head.bias.data[0] = 50.0
+    model.from_torch(module)
     assert model.predict("the") == "<unk>"
     assert "<unk>" not in model.generate("the", 50, seed=1) + model.generate("the", 50, temperature=0)
 
@@ -163,12 +163,12 @@ def test_the_held_out_part_is_the_last_of_the_text() -> None:
     model = language_model(validation=0.5, epochs=2).fit(text)
     assert set("xyz").isdisjoint(model.vocabulary_.tokens)
     assert model.vocabulary_.size == 5
-    assert model.final_record()["valid_loss"] > model.final_record()["train_loss"]
+    assert model.final_record()["validation_loss"] > model.final_record()["train_loss"]
 
 
 def test_text_to_watch_of_ones_own() -> None:
-    model = language_model(validation=0.0).fit(TEXT, valid=TEXT[:80])
-    assert "valid_perplexity" in model.final_record()
+    model = language_model(validation=0.0).fit(TEXT, validation_data=TEXT[:80])
+    assert "validation_perplexity" in model.final_record()
     wanted = NGram.fit(model.vocabulary_.encode(TEXT), model.vocabulary_.size)
     assert_close(model.ngram_loss_, wanted.loss(model.vocabulary_.encode(TEXT[:80]), start=1))
     assert model.ngram_order_ == wanted.order
@@ -182,7 +182,7 @@ def test_the_watched_loss_is_that_of_the_held_out_text() -> None:
     rows = max(1, min(2, (len(tokens) - 1) // 36))
     assert rows == 1
     whole = (len(tokens) - 1) // 9 * 9
-    assert_close(model.history_[-1]["valid_loss"], model.measure(held[: whole + 1])["loss"])
+    assert_close(model.history_[-1]["validation_loss"], model.measure(held[: whole + 1])["loss"])
 
 
 def test_the_floor_stands_beside_the_model(learned: LanguageModel) -> None:
@@ -253,7 +253,7 @@ def test_a_bidirectional_model_cannot_write() -> None:
         ("", {}, "the text is empty"),
         (["a", "b"], {}, r"`X` must be one text \(str\); got list"),
         (b"bytes", {}, r"`X` must be one text \(str\); got bytes"),
-        (TEXT[:40], {"validation": 0.02}, "the held-out text has 1 tokens, at least 2 are needed"),
+        (TEXT[:40], {"validation": 0.02}, "the validation text has 1 tokens, at least 2 are needed"),
     ],
 )
 def test_texts_that_cannot_be_learned(text: Any, options: dict[str, Any], match: str) -> None:
@@ -262,6 +262,6 @@ def test_texts_that_cannot_be_learned(text: Any, options: dict[str, Any], match:
 
 
 def test_a_short_text_to_watch_is_measured_against_the_floor_too() -> None:
-    model = language_model(validation=0.0).fit(TEXT, valid="ab")
+    model = language_model(validation=0.0).fit(TEXT, validation_data="ab")
     assert model.ngram_loss_ is not None
     assert np.isfinite(model.ngram_loss_)

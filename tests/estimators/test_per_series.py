@@ -20,10 +20,11 @@ from safetensors import safe_open
 from tests.closeness import assert_close, assert_same_bits
 from tests.estimators.long_series import models
 from tests.estimators.subjects import SERIES, forecaster
+from tests.files.trees import reseal, stored
 
 from elman.data import Series
 from elman.errors import DataError, ElmanError, NotFittedError, RunError, UsageError
-from elman.estimators import Forecaster, Outcome, PerSeries, Watch, load
+from elman.estimators import Forecaster, Outcome, PerSeries, load
 from elman.training.checkpoint import FILE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -116,9 +117,9 @@ def test_score_is_the_mean_over_the_series(fitted: PerSeries) -> None:
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_backtest_is_each_series_own(n_jobs: int) -> None:
-    told: list[Outcome] = []
-    found = per_series(n_jobs).backtest(NAMED, folds=2, told=lambda outcome, count, of: told.append(outcome))
-    assert sorted(outcome.name for outcome in told) == ["a", "b", "short"]
+    arrived: list[Outcome] = []
+    found = per_series(n_jobs).backtest(NAMED, folds=2, on_outcome=lambda outcome, count, of: arrived.append(outcome))
+    assert sorted(outcome.name for outcome in arrived) == ["a", "b", "short"]
     assert list(found.by_series) == ["a", "b"]
     assert "'short' has" in str(found.errors["short"])
     own = [forecaster().backtest([s], folds=2) for s in (NAMED[0], NAMED[2])]
@@ -145,8 +146,7 @@ def test_the_series_in_which_a_baseline_is_as_good() -> None:
 
 
 def test_save_and_load(partly: PerSeries, tmp_path: Path) -> None:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "old").write_text("an older model")
+    partly.models_["a"].save(tmp_path / "model")  # which is replaced
     partly.save(tmp_path / "model")
     loaded = PerSeries.load(str(tmp_path / "model"))
     assert loaded.forecaster.get_params() == partly.forecaster.get_params()
@@ -157,7 +157,7 @@ def test_save_and_load(partly: PerSeries, tmp_path: Path) -> None:
         assert ours.unique_id == theirs.unique_id
         assert_same_bits(ours.mean, theirs.mean)
     assert sorted(os.listdir(tmp_path)) == ["model"]
-    assert sorted(os.listdir(tmp_path / "model")) == ["config.json", "models"]
+    assert sorted(os.listdir(tmp_path / "model")) == ["config.json", "manifest.json", "models"]
     alone = Forecaster.load(tmp_path / "model" / "models" / "000001")
     assert_same_bits(alone.predict(), partly.models_["b"].predict())
 
@@ -169,20 +169,42 @@ def test_loading_what_is_something_else(partly: PerSeries, tmp_path: Path) -> No
         load(tmp_path / "many")
     with pytest.raises(RunError, match="holds a Forecaster, not a PerSeries; use elman.load"):
         PerSeries.load(tmp_path / "one")
-    with pytest.raises(RunError, match="cannot be read as models of many series"):
+    with pytest.raises(RunError, match="nowhere is not a whole set of models: config.json is missing"):
         PerSeries.load(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
     "spoilt",
-    [{"series": []}, {"series": "ab"}, {"series": [1, 2]}, {"format": 99}, {"errors": []}, {"series": ["a"] * 9}],
+    [{"series": []}, {"series": "ab"}, {"series": [1, 2]}, {"errors": []}, {"series": ["a"] * 9}],
 )
 def test_loading_what_is_not_whole(partly: PerSeries, tmp_path: Path, spoilt: dict[str, Any]) -> None:
     partly.save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     (tmp_path / "config.json").write_text(json.dumps({**config, **spoilt}), encoding="utf-8")
-    with pytest.raises(RunError):
+    with pytest.raises(RunError, match=r"config.json was changed after it was written"):
         PerSeries.load(tmp_path)
+    reseal(tmp_path)
+    with pytest.raises(RunError, match="train again"):
+        PerSeries.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "models/000001/config.json", "models/000001/model.safetensors"])
+def test_a_changed_byte_of_any_model_is_refused_by_name(partly: PerSeries, tmp_path: Path, name: str) -> None:
+    partly.save(tmp_path / "m")
+    path = tmp_path / "m" / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    with pytest.raises(RunError, match=f"m/{name} was changed after it was written"):
+        PerSeries.load(tmp_path / "m")
+
+
+def test_models_that_changed_places_are_refused(partly: PerSeries, tmp_path: Path) -> None:
+    partly.save(tmp_path / "m")
+    models = tmp_path / "m" / "models"
+    for old, new in (("000000", "x"), ("000001", "000000"), ("x", "000001")):
+        (models / old).rename(models / new)
+    with pytest.raises(RunError, match="models/000000/manifest.json was changed after it was written"):
+        PerSeries.load(tmp_path / "m")
 
 
 def test_copies_and_pickles_answer_the_same(fitted: PerSeries) -> None:
@@ -237,8 +259,6 @@ def test_not_fitted_yet(tmp_path: Path) -> None:
             NotFittedError, match="this PerSeries is not fitted yet; call `fit` first, or `load` its models"
         ):
             ask()
-    with pytest.raises(UsageError, match="`watch` of a PerSeries can have no `observers`; give `told`"):
-        many.fit(SERIES, watch=Watch(observers=[object()]))  # type: ignore[list-item]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C goes to a group of processes")
@@ -262,7 +282,7 @@ def test_ctrl_c_stops_all_workers_at_once_and_what_they_did_is_resumed(tmp_path:
     lifeline.cancel()
     assert (out, err, process.returncode) == ("stopped\n", "", 1)
     more = max(map(epochs_done, folders)) + 20
-    again = models(more).fit(SERIES, watch=Watch(checkpoint=tmp_path, resume=True))
+    again = models(more).fit(SERIES, checkpoint=tmp_path, resume=True)
     fresh = models(more).fit(SERIES)
     for ours, wanted in zip(again.predict(), fresh.predict(), strict=True):
         assert_same_bits(ours, wanted)
@@ -270,8 +290,9 @@ def test_ctrl_c_stops_all_workers_at_once_and_what_they_did_is_resumed(tmp_path:
 
 def epochs_done(folder: Path) -> int:
     """How many epochs the checkpoint in a folder has behind it; 0 without one."""
-    if not (folder / FILE).exists():
+    path = stored(folder, FILE)
+    if path is None:
         return 0
-    with safe_open(folder / FILE, framework="numpy") as file:
+    with safe_open(path, framework="numpy") as file:
         epoch: int = json.loads(file.metadata()["elman"])["epoch"]
     return epoch

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.closeness import assert_close, assert_same_bits
 from tests.estimators.subjects import TARGETS, X, regressor
 
+from elman.engines import make_engine
 from elman.errors import DataError, UsageError
 from elman.estimators import SequenceRegressor
 
@@ -96,19 +97,19 @@ def test_the_last_part_of_a_single_sequence_is_watched() -> None:
     x = SINE.reshape(1, -1, 1).copy()
     x[:, 150:] *= 100
     model = regressor(validation=0.25, epochs=2).fit(x, x)
-    assert model._scaler.scale is not None
-    assert_close(model._scaler.scale, x[:, :150].std(axis=(0, 1)))
-    later = (x[:, 150:] - model._scaler.shift) / model._scaler.scale
-    loss = model._engine.forward(later)[0] - later
-    assert_close(model.final_record()["valid_loss"], float((loss**2).mean()))
+    assert model.scaler_.scale is not None
+    assert_close(model.scaler_.scale, x[:, :150].std(axis=(0, 1)))
+    later = (x[:, 150:] - model.scaler_.shift) / model.scaler_.scale
+    loss = make_engine("auto", model.network_, dtype=model.dtype).forward(later)[0] - later
+    assert_close(model.final_record()["validation_loss"], float((loss**2).mean()))
 
 
 def test_part_of_several_sequences_is_watched_at_random(fitted: SequenceRegressor) -> None:
-    assert "valid_loss" in fitted.final_record()
-    assert "valid_loss" not in regressor(validation=0.0).fit(X, TARGETS).final_record()
-    own = regressor().fit(X[:12], TARGETS[:12], valid=(X[12:], TARGETS[12:]))
-    scaled = (own.predict(X[12:]) - TARGETS[12:]) / own._target_scaler.scale
-    assert_close(own.final_record()["valid_loss"], float((scaled**2).mean()))
+    assert "validation_loss" in fitted.final_record()
+    assert "validation_loss" not in regressor(validation=0.0).fit(X, TARGETS).final_record()
+    own = regressor().fit(X[:12], TARGETS[:12], validation_data=(X[12:], TARGETS[12:]))
+    scaled = (own.predict(X[12:]) - TARGETS[12:]) / own.target_scaler_.scale
+    assert_close(own.final_record()["validation_loss"], float((scaled**2).mean()))
 
 
 def test_scaling_is_only_a_change_of_units() -> None:
@@ -162,11 +163,11 @@ def test_a_stream_is_predict_in_original_units(output: str, fitted: SequenceRegr
         ({"output": "last", "steps": None}, X, TARGETS, DataError, r"`y` must have shape \(N, O\) with output='last'; got"),
         ({}, X, TARGETS * np.inf, DataError, "`y` must be finite"),
         ({}, X[:1, :2], TARGETS[:1, :2], DataError, "at least one sequence, step"),
-        ({"validation": 0.01}, X, TARGETS, DataError, "`validation` = 0.01 of 16 sequences leaves none to watch"),
+        ({"validation": 0.01}, X, TARGETS, DataError, "`validation` = 0.01 of 16 sequences leaves none for validation"),
         ({"updates_per_epoch": 3}, X, TARGETS, UsageError, "`updates_per_epoch` .*set shuffle=False"),
         ({"updates_per_epoch": 0, "shuffle": False}, X, TARGETS, UsageError, "`updates_per_epoch` must be at least 1; got 0"),
         ({"output": "last"}, X, TOTALS, UsageError, "`steps` needs output='every'"),
-        ({"loss": "x", "output": "y"}, X, TARGETS, UsageError, "`output` must be every or last; got 'y'; `loss` must be mse"),
+        ({"loss": "x", "output": "y"}, X, TARGETS, UsageError, "`output` must be every or last; got 'y'; `loss` must be one of mse"),
     ],
 )  # fmt: skip
 def test_what_is_refused(options: dict[str, Any], x: Any, y: Any, error: type[Exception], match: str) -> None:
@@ -177,3 +178,58 @@ def test_what_is_refused(options: dict[str, Any], x: Any, y: Any, error: type[Ex
 def test_asking_with_other_features(fitted: SequenceRegressor) -> None:
     with pytest.raises(DataError, match=r"`X` must have shape \(N, T, 2\), as in `fit`"):
         fitted.predict(X[..., :1])
+
+
+def noisy(count: int, seed: int) -> tuple[Any, Any]:
+    """Sequences whose targets are twice the input, plus normal noise of deviation 0.5 in the first half and 2 in the second."""
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(count, 8, 1))
+    noise = generator.normal(size=x.shape) * np.where(np.arange(8) < 4, 0.5, 2.0)[None, :, None]
+    return x, 30 + 2 * x + noise
+
+
+@pytest.mark.parametrize("options", [{"loss": "quantile", "quantiles": (0.05, 0.5, 0.95)}, {"loss": "gaussian"}])
+def test_quantiles_enclose_as_much_as_they_say(options: dict[str, Any]) -> None:
+    x, y = noisy(600, 0)
+    model = SequenceRegressor(
+        hidden_size=8, epochs=60, learning_rate=0.01, validation=0.0, batch_size=50, **options
+    ).fit(x, y)  # fmt: skip
+    new_x, new_y = noisy(600, 1)
+    answers = model.predict_quantiles(new_x)
+    assert answers.shape == (600, 8, 1, 3)
+    assert (np.diff(answers, axis=-1) >= 0).all()
+    inside = (answers[..., 0] <= new_y) & (new_y <= answers[..., 2])
+    assert 0.85 < inside.mean() < 0.95
+    width = (answers[..., 2] - answers[..., 0]).mean(axis=(0, 2))
+    assert width[4:].mean() > 2 * width[:4].mean()
+    assert np.abs(model.predict(new_x) - (30 + 2 * new_x)).mean() < 0.4
+
+
+def test_gaussian_gives_any_quantile_and_quantile_those_it_learned() -> None:
+    x, y = noisy(20, 0)
+    quick = {"hidden_size": 3, "epochs": 2, "dtype": "float64"}
+    gaussian = SequenceRegressor(loss="gaussian", **quick).fit(x, y)
+    low, middle, high = np.moveaxis(gaussian.predict_quantiles(x, (0.1, 0.5, 0.9)), -1, 0)
+    assert_close(middle, gaussian.predict(x))
+    assert_close(high - middle, middle - low)
+    learned = SequenceRegressor(loss="quantile", quantiles=(0.2, 0.6), **quick).fit(x, y)
+    with pytest.raises(UsageError, match=r"must be those that were learned, \(0.2, 0.6\); got \(0.1,\)"):
+        learned.predict_quantiles(x, (0.1,))
+    with pytest.raises(UsageError, match="needs loss='quantile' or 'gaussian'; got loss='mse'"):
+        SequenceRegressor(**quick).fit(x, y).predict_quantiles(x)
+
+
+@pytest.mark.parametrize("loss", ["quantile", "gaussian"])
+def test_streams_of_probabilistic_losses(loss: str) -> None:
+    """A stream gives the quantiles as they were learned, or the means, in the targets' units."""
+    x, y = noisy(20, 0)
+    model = SequenceRegressor(loss=loss, hidden_size=3, epochs=2, dtype="float64").fit(x, y)
+    stepped = model.stream().step_many(x[0])
+    wanted = model.predict_quantiles(x[:1])[0].reshape(8, -1) if loss == "quantile" else model.predict(x[:1])[0]
+    assert_close(np.sort(stepped, axis=-1), wanted)
+
+
+@pytest.mark.parametrize("quantiles", [(), (0.5, 0.1), (0.0, 0.5), (0.5, 0.5)])
+def test_quantiles_that_are_none(quantiles: tuple[float, ...]) -> None:
+    with pytest.raises(UsageError, match="`quantiles` must be numbers between 0 and 1 in rising order"):
+        SequenceRegressor(loss="quantile", quantiles=quantiles).fit(X, TARGETS)

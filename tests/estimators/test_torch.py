@@ -32,7 +32,7 @@ def losses(model: Any) -> list[float]:
 
 def test_it_learns_what_the_reference_engine_learns(subject: Subject) -> None:
     ours, theirs = (subject.fitted(engine=engine) for engine in ("torch", "reference"))
-    assert ours._engine.name == "torch"
+    assert ours.engine_name == "torch"
     assert_close(losses(ours), losses(theirs), "float64 trained")
     assert_close(subject.ask(ours), subject.ask(theirs), "float64 trained")
 
@@ -87,7 +87,7 @@ def test_another_network_inside_takes_its_place() -> None:
     rnn, head = nn.LSTM(2, 7, 2, batch_first=True), nn.Linear(7, 2)
     model.from_torch(rnn, head)
     assert (model.cell, model.hidden_size, model.num_layers) == ("lstm", 7, 2)
-    scaled = torch.tensor(model._scaler.transform(x), dtype=torch.float32)
+    scaled = torch.tensor(model.scaler_.transform(x), dtype=torch.float32)
     wanted = head(rnn(scaled)[1][0][-1]).softmax(-1).detach().numpy()
     assert_close(model.predict_proba(x), wanted.astype(np.float64), "float32")
     assert (model.clone().cell, model.clone().hidden_size) == ("lstm", 7)

@@ -324,3 +324,8 @@ def test_every_option_of_every_task_and_source_has_words() -> None:
 def test_the_summary_of_a_recipe_for_ones_own_data_says_how_to_give_it() -> None:
     for name in ("classify-file", "regress-table", "forecast-table", "text-file"):
         assert f"elman train {name} --set data.path=FILE" in builtin_document(name)["summary"]
+
+
+def test_keys_of_older_recipes_are_read_as_what_they_are_called_now() -> None:
+    old = {"task": "language", "data": {"source": "time-machine", "held_out": 7}}
+    assert make_recipe("old", old).source_options == {"validation_characters": 7}

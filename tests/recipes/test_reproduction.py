@@ -28,7 +28,7 @@ def fitted(name: str, seed: int, *settings: str) -> tuple[Any, Any]:
     estimator: Any = recipe.estimator()
     if recipe.task == "classification":
         return estimator.fit(data.X, data.y), data
-    return estimator.fit(data.X, data.y, valid=data.valid), data
+    return estimator.fit(data.X, data.y, validation_data=data.validation), data
 
 
 def losses(estimator: Any, name: str = "train_loss") -> list[float]:
@@ -75,7 +75,7 @@ def sine_online_loop(first_weights: list[dict[str, Any]]) -> np.ndarray:
 def sine_online_start(seed: int) -> dict[str, Any]:
     """The weights that the recipe starts from."""
     estimator = load_recipe("sine-online").with_parameters(seed=seed).estimator()
-    return dict(estimator._network(input_size=1, output_size=1).parameters)
+    return dict(estimator.make_network(input_size=1, output_size=1).parameters)
 
 
 def test_sine_online_is_the_loop_of_its_text() -> None:
@@ -110,10 +110,10 @@ def test_sine_online_as_it_comes_ends_below_a_tenth() -> None:
 def test_sine_window_begins_where_its_initialisation_puts_it(seed: int) -> None:
     """All units saturate at 1, so the output is the sum of V, about 50: 100 records give 100 (sum V - y)^2 / 2."""
     estimator, data = fitted("sine-window", seed, "training.epochs=1")
-    (train_loss,), (valid_loss,) = losses(estimator), losses(estimator, "valid_loss")
+    (train_loss,), (validation_loss,) = losses(estimator), losses(estimator, "validation_loss")
     assert 50_000 < train_loss < 200_000
-    assert train_loss == pytest.approx(2 * valid_loss, rel=0.03)
-    network = load_recipe("sine-window").with_parameters(seed=seed).estimator()._network(
+    assert train_loss == pytest.approx(2 * validation_loss, rel=0.03)
+    network = load_recipe("sine-window").with_parameters(seed=seed).estimator().make_network(
         input_size=50, output_size=1, head="last"
     )  # fmt: skip
     total = network.parameters["head.weight"].sum()
@@ -125,7 +125,7 @@ def test_sine_window_starts_spread_around_what_the_text_printed() -> None:
     starts = []
     for seed in range(200):
         estimator = load_recipe("sine-window").with_parameters(seed=seed).estimator()
-        total = estimator._network(input_size=50, output_size=1, head="last").parameters["head.weight"].sum()
+        total = estimator.make_network(input_size=50, output_size=1, head="last").parameters["head.weight"].sum()
         starts.append(100 * total**2 / 2)
     assert np.quantile(starts, 0.01) < 101_185.6 < np.median(starts)
     assert np.median(starts) == pytest.approx(125_000, rel=0.03)
@@ -136,12 +136,12 @@ def test_sine_window_learns_the_mean_and_nothing_of_the_wave() -> None:
     estimator, data = fitted("sine-window", 0)
     assert len(estimator.history_) == 25
     assert losses(estimator)[-1] == pytest.approx(24.93, abs=0.05)
-    assert losses(estimator, "valid_loss")[-1] == pytest.approx(12.43, abs=0.05)
+    assert losses(estimator, "validation_loss")[-1] == pytest.approx(12.43, abs=0.05)
     # That is the loss of answering 0 to everything: half the sum of the squares of a sine.
     assert losses(estimator)[-1] == pytest.approx((data.y**2).sum() / 2, rel=0.01)
-    answers = estimator.predict(data.valid[0])
+    answers = estimator.predict(data.validation[0])
     assert np.abs(answers).max() < 0.02
-    assert answers.std() < 1e-3 * data.valid[1].std()
+    assert answers.std() < 1e-3 * data.validation[1].std()
     assert all(later <= earlier for earlier, later in zip(losses(estimator)[:8], losses(estimator)[1:9], strict=True))
 
 
@@ -175,7 +175,7 @@ def test_the_time_machine_falls_and_stands_beside_what_counting_gives(
     assert curve[-1] < curve[0]
     assert curve[-1] < 19
     assert result["metrics"]["train_perplexity"] == pytest.approx(math.exp(result["metrics"]["train_loss"]))
-    assert result["metrics"]["valid_perplexity"] < 19
+    assert result["metrics"]["validation_perplexity"] < 19
     assert result["metrics"]["tokens_per_second"] > 0
     first, second = result["metrics"]["sample"].split("\n\n")
     assert (first[:14], len(first)) == ("time traveller", 64)
@@ -183,14 +183,14 @@ def test_the_time_machine_falls_and_stands_beside_what_counting_gives(
     (floor,) = result["baselines"]
     assert floor.endswith("-gram")
     # Five epochs do not beat counting; a floor that they beat would be one that does not count right.
-    assert 6 < result["baselines"][floor]["valid_perplexity"] < 9
+    assert 6 < result["baselines"][floor]["validation_perplexity"] < 9
     assert f"{floor}" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_time_machine_is_learned_by_heart_when_it_is_short(data_dir: Path) -> None:
     """Seed 004 in little: a text that fits is learned by heart, and that says nothing of new text."""
     settings = [
-        f"data.path={data_dir / 'timemachine.txt'}", "data.max_tokens=300", "data.held_out=1000", "training.batch_size=2",
+        f"data.path={data_dir / 'timemachine.txt'}", "data.max_tokens=300", "data.validation_characters=1000", "training.batch_size=2",
         "network.hidden_size=64", "training.epochs=150",
     ]  # fmt: skip
     copied = 0
@@ -198,10 +198,10 @@ def test_the_time_machine_is_learned_by_heart_when_it_is_short(data_dir: Path) -
         recipe = load_recipe("time-machine", settings).with_parameters(seed=seed)
         data = sources.load("language", "time-machine", recipe.source_options, 0)
         estimator: Any = recipe.estimator()
-        estimator.fit(data.train, valid=data.held_out, vocabulary=data.vocabulary)
+        estimator.fit(data.train, validation_data=data.validation, vocabulary=data.vocabulary)
         record = estimator.history_[-1]
         assert record["train_perplexity"] < 3
-        assert record["valid_perplexity"] > 50
+        assert record["validation_perplexity"] > 50
         text = data.train[:20] + estimator.generate(data.train[:20], 60, temperature=0)
         copied += record["train_perplexity"] < 1.6 and sum(text[i : i + 6] in data.train for i in range(74)) > 45
     assert copied >= 5  # nearly all of them; which ones hangs on rounding
@@ -216,7 +216,7 @@ def test_python_topics_needs_no_file_and_beats_counting_letters(tmp_path: Path) 
     text = python_topics()[:15000]
     counts = Counter(text[:13500])
     surprise = [math.log(13500 / counts[letter]) for letter in text[13500:] if letter in counts]
-    assert result["metrics"]["valid_perplexity"] < 0.8 * math.exp(float(np.mean(surprise)))
+    assert result["metrics"]["validation_perplexity"] < 0.8 * math.exp(float(np.mean(surprise)))
     assert result["metrics"]["sample"].startswith("The ")
 
 
@@ -228,7 +228,7 @@ def test_a_text_of_ones_own_is_learned(tmp_path: Path) -> None:
         "training.learning_rate=0.01", "generate.temperature=0.0", "generate.length=46", 'generate.prompts=["the cat sat on "]',
     ]  # fmt: skip
     result = train(load_recipe("text-file", settings), tmp_path / "run")
-    assert result["metrics"]["valid_perplexity"] < 1.3
+    assert result["metrics"]["validation_perplexity"] < 1.3
     assert result["metrics"]["sample"] == "the cat sat on the mat and looked at the dog. the cat sat on "
 
 

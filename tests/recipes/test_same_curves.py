@@ -29,7 +29,7 @@ TIME_MACHINE = [
     "training.epochs=2",
     "network.hidden_size=12",
     "data.max_tokens=1500",
-    "data.held_out=200",
+    "data.validation_characters=200",
     "training.batch_size=8",
 ]
 
@@ -72,9 +72,9 @@ def history(name: str, settings: list[str]) -> list[dict[str, Any]]:
     elif recipe.task == "forecasting":
         estimator.fit(data.series)
     elif recipe.task == "language":
-        estimator.fit(data.train, valid=data.held_out, vocabulary=data.vocabulary)
+        estimator.fit(data.train, validation_data=data.validation, vocabulary=data.vocabulary)
     else:
-        estimator.fit(data.X, data.y, valid=data.valid)
+        estimator.fit(data.X, data.y, validation_data=data.validation)
     return list(estimator.history_)
 
 

@@ -56,12 +56,12 @@ def test_seed_001_is_the_sine_one_place_on() -> None:
 
 def test_seed_002_sets_the_last_fifty_windows_aside() -> None:
     data = sources.load("regression", "sine-windows", {}, 0)
-    assert (data.X.shape, data.valid[0].shape) == ((100, 50, 50), (50, 50, 50))
-    for records, first in ((data.X, 0), (data.valid[0], 100)):
+    assert (data.X.shape, data.validation[0].shape) == ((100, 50, 50), (50, 50, 50))
+    for records, first in ((data.X, 0), (data.validation[0], 100)):
         np.testing.assert_array_equal(np.diagonal(records[7]), np.sin(np.arange(first + 7, first + 57)))
         assert np.count_nonzero(records[7] - np.diag(np.diagonal(records[7]))) == 0
     np.testing.assert_array_equal(data.y[:, 0], np.sin(np.arange(50, 150)))
-    np.testing.assert_array_equal(data.valid[1][:, 0], np.sin(np.arange(150, 200)))
+    np.testing.assert_array_equal(data.validation[1][:, 0], np.sin(np.arange(150, 200)))
 
 
 def test_seed_003_has_300_stretches_of_half_a_turn() -> None:
@@ -75,13 +75,13 @@ def test_seed_003_has_300_stretches_of_half_a_turn() -> None:
 def test_seed_004_is_the_beginning_of_the_time_machine(data_dir: Path) -> None:
     data = sources.load("language", "time-machine", {"path": str(data_dir / "timemachine.txt")}, 0)
     assert data.train.startswith("the time machine by h g wells")
-    assert len(data.train) == len(data.held_out) == 10_000
+    assert len(data.train) == len(data.validation) == 10_000
     assert data.vocabulary.size == 28
     whole = sources.load(
         "language", "time-machine", {"path": str(data_dir / "timemachine.txt"), "max_tokens": 10**6}, 0
     )
-    assert (len(whole.train), whole.held_out) == (170_580, None)
-    assert whole.train.startswith(data.train + data.held_out)
+    assert (len(whole.train), whole.validation) == (170_580, None)
+    assert whole.train.startswith(data.train + data.validation)
     by_frequency = [letter for letter, _ in Counter(whole.train).most_common()]
     assert list(data.vocabulary.tokens) == ["<unk>", *by_frequency]
     assert by_frequency != [letter for letter, _ in Counter(data.train).most_common()]
@@ -96,7 +96,7 @@ def test_seed_004_is_the_beginning_of_the_time_machine(data_dir: Path) -> None:
         ("language", "python-topics", {"characters": 0}, "`data.characters` must be at least 1; got 0"),
         ("language", "python-topics", {"characters": -5}, "`data.characters` must be at least 1; got -5"),
         ("language", "time-machine", {"max_tokens": -1}, "`data.max_tokens` must be at least 1; got -1"),
-        ("language", "time-machine", {"held_out": -1}, "`data.held_out` must be at least 0; got -1"),
+        ("language", "time-machine", {"validation_characters": -1}, "`data.validation_characters` must be at least 0; got -1"),
         ("forecasting", "file", {"path": "a.csv", "target": "y", "folds": -1}, "`data.folds` must be at least 0; got -1"),
         ("regression", "file", {"path": "a", "target": "y", "test_share": 1.0}, "`data.test_share` must be at least 0 and below 1"),
         ("classification", "sums", {"num_samples": 0}, "`num_samples` must be a whole number of at least 1; got 0"),

@@ -15,13 +15,14 @@ from safetensors.numpy import load_file
 
 import elman
 from elman.errors import DataError, NonFiniteError, UsageError
-from elman.recipes import Recipe, load_recipe, open_run, train, training_run
+from elman.recipes import Recipe, load_recipe, open_run, train
+from elman.recipes.sources import naming_file
 from elman.runs import plots
-from elman.training import Observer
+from elman.training import Callback
 
 WHOLE = {
-    "recipe.toml", "metrics.jsonl", "model/config.json", "model/model.safetensors", "checkpoint/state.safetensors", "report.html",
-    "result.json",
+    "recipe.toml", "metrics.jsonl", "model/config.json", "model/model.safetensors", "model/manifest.json", "checkpoint/manifest.json", "checkpoint/state.safetensors",
+    "report.html", "result.json", "manifest.json",
 }  # fmt: skip
 PICTURES = {
     "classify-sums": {"confusion-matrix", "loss", "accuracy"},
@@ -98,7 +99,7 @@ def test_a_run_folder_is_complete(name: str, data_dir: Path, tmp_path: Path) -> 
     recipe = small(name, data_dir, tmp_path)
     run = tmp_path / "run"
     result = train(recipe, run)
-    there = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    there = {re.sub(r"\.[0-9a-f]{8}\.", ".", str(path.relative_to(run))) for path in run.rglob("*") if path.is_file()}
     wanted = WHOLE | EXTRA.get(name, set()) | {f"plots/{picture}.png" for picture in PICTURES[name]}
     assert {file for file in there if "refit" not in file} == {file for file in wanted if "refit" not in file}
     assert ("checkpoint/refit" in wanted) == (run / "checkpoint" / "refit").is_dir()
@@ -110,7 +111,7 @@ def test_a_run_folder_is_complete(name: str, data_dir: Path, tmp_path: Path) -> 
     assert [record["epoch"] for record in records] == [1, 2]
     if recipe.task in ("classification", "regression"):
         patient = recipe.estimator().patience is not None
-        kept_epoch = min(records, key=lambda record: record["valid_loss"]) if patient else records[-1]
+        kept_epoch = min(records, key=lambda record: record["validation_loss"]) if patient else records[-1]
         for key in kept_epoch.keys() & result["metrics"].keys():
             assert result["metrics"][key] == kept_epoch[key]
 
@@ -174,17 +175,15 @@ def test_a_series_too_short_for_the_backtest_is_refused_before_anything_is_train
     path.write_text("y\n" + "".join(f"{i % 5}\n" for i in range(30)), encoding="utf-8")
     seen: list[int] = []
 
-    class Count(Observer):
-        def begin(self, epochs: int, updates: int, history: Any) -> None:
+    class Count(Callback):
+        def on_train_begin(self, epochs: int, updates: int, history: Any) -> None:
             seen.append(epochs)
 
-        def step(self, epoch: int, updates: int, loss: float) -> None: ...
-        def epoch(self, record: dict[str, Any]) -> None: ...
-        def end(self, reason: str) -> None: ...
+        def on_epoch_end(self, record: dict[str, Any]) -> None: ...
 
     def run(*settings: str) -> dict[str, Any]:
         basis = [f"data.path={path}", "data.target=y", "training.epochs=1", "data.horizon=4", *settings]
-        return train(load_recipe("forecast-table", basis), tmp_path / "run", observers=[Count()])
+        return train(load_recipe("forecast-table", basis), tmp_path / "run", callbacks=[Count()])
 
     for settings in (["data.folds=7"], ["data.folds=6"], ["data.folds=2", "data.window=20"]):
         with pytest.raises(
@@ -227,7 +226,7 @@ def test_a_resume_without_a_checkpoint_trains_what_it_was_given_and_says_so(tmp_
 
 
 def complaint(error: Exception, path: str | None, step: str = "") -> str:
-    with pytest.raises(type(error)) as caught, training_run.naming(path, step):
+    with pytest.raises(type(error)) as caught, naming_file(path, step):
         raise error
     return str(caught.value)
 

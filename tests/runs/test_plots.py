@@ -36,7 +36,7 @@ def history(epochs, *, valid=True, first=2.0, last=0.5, rate=0.1):
         record = {"epoch": epoch, "train_loss": first * (last / first) ** share, "learning_rate": rate}
         record |= {"train_accuracy": 0.5 + 0.5 * share, "train_perplexity": 1 + 100 * (1 - share)}
         if valid:
-            record["valid_loss"] = 1.0 + (share - 0.75) ** 2
+            record["validation_loss"] = 1.0 + (share - 0.75) ** 2
         records.append(record)
     return records
 
@@ -106,9 +106,9 @@ def test_a_loss_that_passes_zero_stays_linear():
 
 def test_missing_and_non_finite_losses_leave_gaps():
     records = [
-        {"epoch": 1, "train_loss": 2.0, "valid_loss": None},
-        {"epoch": 2, "train_loss": None, "valid_loss": 1.5},
-        {"epoch": 3, "train_loss": float("inf"), "valid_loss": float("nan")},
+        {"epoch": 1, "train_loss": 2.0, "validation_loss": None},
+        {"epoch": 2, "train_loss": None, "validation_loss": 1.5},
+        {"epoch": 3, "train_loss": float("inf"), "validation_loss": float("nan")},
     ]
     figure = plots.loss_curves(records)
     assert "best validation 1.5 at epoch 2 (ringed)" in texts(figure)
@@ -147,7 +147,7 @@ def test_names_at_line_ends_keep_apart(end, distance):
 
 def test_two_names_at_one_place_do_not_overlap():
     figure = plots.loss_curves(
-        [{"epoch": epoch, "train_loss": 1 / epoch, "valid_loss": 1 / epoch} for epoch in (1, 2, 3)]
+        [{"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 1 / epoch} for epoch in (1, 2, 3)]
     )
     pixels(figure)
     labels = [item for item in figure.axes[0].texts if item.get_text().startswith(("training", "validation"))]
@@ -157,7 +157,8 @@ def test_two_names_at_one_place_do_not_overlap():
 
 def test_accuracy_is_in_per_cent_and_never_above_a_hundred():
     records = [
-        {"epoch": epoch, "train_accuracy": min(1.0, epoch - 1.0), "valid_accuracy": 0.9375} for epoch in range(1, 5)
+        {"epoch": epoch, "train_accuracy": min(1.0, epoch - 1.0), "validation_accuracy": 0.9375}
+        for epoch in range(1, 5)
     ]
     figure = plots.measure_curves(records, "accuracy")
     assert {"training 100 %", "validation 93.8 %", "Accuracy by epoch"} <= set(texts(figure))
@@ -177,10 +178,10 @@ def test_perplexity_curves():
         (lambda: plots.loss_curves([]), "`history` must have at least one epoch; got none"),
         (
             lambda: plots.loss_curves([{"epoch": 1, "loss": 2.0}]),
-            "train_loss or valid_loss; it has epoch, loss",
+            "train_loss or validation_loss; it has epoch, loss",
         ),
         (lambda: plots.loss_curves([{"epoch": 1, "train_loss": None}]), "`history` must hold finite numbers"),
-        (lambda: plots.measure_curves([{"epoch": 1}], "f1"), "train_f1 or valid_f1"),
+        (lambda: plots.measure_curves([{"epoch": 1}], "f1"), "train_f1 or validation_f1"),
     ],
 )
 def test_a_history_that_cannot_be_drawn(draw, says):

@@ -249,7 +249,7 @@ def test_the_headline_stands_beside_its_baselines():
 @pytest.mark.parametrize(
     ("task", "metrics", "baselines", "verdict"),
     [
-        ("language", {"train_perplexity": 1.27, "valid_perplexity": 13.9}, {"5-gram": {"perplexity": 9.6}}, "Worse than the best baseline, 5-gram, by 45 %"),
+        ("language", {"train_perplexity": 1.27, "validation_perplexity": 13.9}, {"5-gram": {"perplexity": 9.6}}, "Worse than the best baseline, 5-gram, by 45 %"),
         ("classification", {"test_accuracy": 0.9}, {"a": {"accuracy": 0.5}, "b": {"accuracy": 0.75}}, "Better than the best baseline, b, by 15.0 points"),
         ("classification", {"test_accuracy": 0.5}, {"a": {"accuracy": 0.5}}, "The same as the best baseline, a"),
         ("classification", {"test_accuracy": 0.25}, {"a": {"accuracy": 0.5}}, "Worse than the best baseline, a, by 25.0 points"),
@@ -292,7 +292,7 @@ def test_no_number_no_headline(result):
 
 
 def test_no_bars_for_values_below_zero():
-    assert list(headline_of({"metrics": {"train_loss": -2.0, "valid_loss": 1.0}}).rivals) == []
+    assert list(headline_of({"metrics": {"train_loss": -2.0, "validation_loss": 1.0}}).rivals) == []
 
 
 @pytest.mark.parametrize("text", ["<p>", "<p></b>", "<b><p></b></p>"])

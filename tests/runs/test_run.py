@@ -5,44 +5,19 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from tests.files.trees import refusing, tree
+from tests.runs.finished import finish
 
 from elman.errors import RunError, UsageError
-from elman.runs.run import Run, default_folder, to_json, write_atomically
+from elman.files import FORMAT
+from elman.runs.run import Run, default_folder
 
 RECIPE = 'task = "regression"\n'
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below `folder` with its bytes."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def finish(run: Run) -> Run:
-    """Give a run a model and a result, as a whole training would."""
-    run.model_path.mkdir()
-    (run.model_path / "config.json").write_text("{}")
-    (run.model_path / "model.safetensors").write_bytes(b"\0" * 16)
-    run.write_result({"metrics": {"train_loss": 0.5}})
-    return run
-
-
-def refuse(number: int):
-    """A stand-in for a system call that fails with an error number."""
-
-    def call(*arguments, **options):
-        raise OSError(number, os.strerror(number))
-
-    return call
 
 
 # Starting and going on ----------------------------------------------------------------------------------------------------------
@@ -166,7 +141,7 @@ def test_create_refuses_and_touches_nothing(tmp_path, before, options, says):
 )
 @pytest.mark.parametrize("call", ["pathlib.Path.mkdir", "os.replace"])
 def test_a_read_only_or_full_place_is_said_and_left_as_it_was(tmp_path, monkeypatch, number, says, call):
-    monkeypatch.setattr(call, refuse(number))
+    monkeypatch.setattr(call, refusing(number))
     with pytest.raises(RunError, match=says):
         Run.create(tmp_path / "r", RECIPE)
     assert list(tmp_path.iterdir()) == []
@@ -187,7 +162,13 @@ def test_a_folder_without_write_permission(tmp_path):
 
 def test_open_takes_a_finished_run(tmp_path):
     finish(Run.create(tmp_path, RECIPE))
-    assert Run.open(str(tmp_path)).result() == {"metrics": {"train_loss": 0.5}}
+    assert Run.open(str(tmp_path)).result()["metrics"] == {"train_loss": 0.5}
+
+
+def torn(run: Run, content: bytes) -> None:
+    """A result of Elman 0.1.0, which had no manifest, with this content."""
+    (run.folder / "manifest.json").unlink()
+    run.result_path.write_bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -195,13 +176,10 @@ def test_open_takes_a_finished_run(tmp_path):
     [
         (lambda run: run.recipe_path.unlink(), "has no recipe.toml, so it is no run folder, or one half-written"),
         (lambda run: run.result_path.unlink(), "has no result.json: the training did not finish. Finish it with"),
-        (
-            lambda run: run.result_path.write_text('{"metrics": {"train'),
-            "result.json: torn or not JSON.*Finish it with",
-        ),
-        (lambda run: run.result_path.write_text("[1]"), "result.json: torn or not JSON .not a JSON object"),
-        (lambda run: run.result_path.write_text('{"a": NaN}'), "result.json: torn or not JSON .NaN is not JSON"),
-        (lambda run: run.result_path.write_bytes(b"\xff\xfe{"), "result.json: torn or not JSON"),
+        (lambda run: torn(run, b'{"metrics": {"train'), "result.json cannot be read as JSON: .*; finish it with"),
+        (lambda run: torn(run, b"[1]"), "result.json cannot be read as JSON: not a JSON object; finish it with"),
+        (lambda run: torn(run, b'{"a": NaN}'), "result.json cannot be read as JSON: NaN is not JSON"),
+        (lambda run: torn(run, b"\xff\xfe{"), "result.json cannot be read as JSON"),
         (lambda run: (run.model_path / "config.json").unlink(), "model/config.json missing: the training did not"),
         (lambda run: (run.model_path / "model.safetensors").unlink(), "model/model.safetensors missing"),
     ],
@@ -222,7 +200,7 @@ def test_open_of_a_missing_folder(tmp_path):
 
 def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
     run = finish(Run.create(tmp_path, RECIPE))
-    monkeypatch.setattr("pathlib.Path.read_bytes", refuse(errno.EACCES))
+    monkeypatch.setattr("pathlib.Path.read_bytes", refusing(errno.EACCES))
     with pytest.raises(RunError, match=r"cannot read this \(Permission denied\). Check the path and its permissions\."):
         Run.open(run.folder)
 
@@ -234,141 +212,74 @@ def test_a_recipe_in_another_encoding(tmp_path):
         run.recipe_text()
 
 
-# Metrics ------------------------------------------------------------------------------------------------------------------------
-
-
-def test_metrics_come_back_in_order_and_without_nan(tmp_path):
-    run = Run.create(tmp_path, RECIPE)
-    assert run.metrics() == []
-    run.append_metrics({"epoch": 1, "train_loss": np.float32(0.5), "valid_loss": float("nan")})
-    run.append_metrics({"epoch": 2, "train_loss": float("inf")})
-    assert run.metrics() == [
-        {"epoch": 1, "train_loss": 0.5, "valid_loss": None},
-        {"epoch": 2, "train_loss": None},
-    ]
-    assert "NaN" not in run.metrics_path.read_text() and "Infinity" not in run.metrics_path.read_text()
-
-
-@pytest.mark.parametrize(
-    "torn", [b'{"epoch": 3, "tra', b'{"epoch": 3, "tra\n', b"\x00" * 40, b'{"epoch": 3, "name": "\xc3']
-)
-def test_a_torn_last_line_is_left_out_and_the_next_one_starts_fresh(tmp_path, torn):
-    run = Run.create(tmp_path, RECIPE)
-    for epoch in (1, 2):
-        run.append_metrics({"epoch": epoch})
-    with open(run.metrics_path, "ab") as file:
-        file.write(torn)
-    assert [record["epoch"] for record in run.metrics()] == [1, 2]
-    if not torn.endswith(b"\n"):
-        run.append_metrics({"epoch": 3})
-        assert run.metrics_path.read_text() == '{"epoch": 1}\n{"epoch": 2}\n{"epoch": 3}\n'
-
-
-def test_a_last_line_that_lacks_only_its_newline_is_kept(tmp_path):
-    run = Run.create(tmp_path, RECIPE)
-    run.metrics_path.write_bytes(b'{"epoch": 1}')
-    run.append_metrics({"epoch": 2})
-    assert [record["epoch"] for record in run.metrics()] == [1, 2]
-
-
-def test_a_damaged_line_before_the_last_is_named(tmp_path):
-    run = Run.create(tmp_path, RECIPE)
-    run.metrics_path.write_bytes(b'{"epoch": 1}\nnonsense\n{"epoch": 3}\n')
-    with pytest.raises(RunError, match=r"metrics.jsonl, line 2: not a JSON object .*elman train .* --out ANOTHER"):
-        run.metrics()
-
-
-@given(epochs=st.integers(0, 6), torn=st.sampled_from([b"", b'{"epoch": 6, "tr', b"\x00"]))
-def test_truncating_and_going_on_gives_the_bytes_of_an_unbroken_run(tmp_path_factory, epochs, torn):
-    records = [{"epoch": epoch, "train_loss": 1 / epoch} for epoch in range(1, 7)]
-    unbroken = Run.create(tmp_path_factory.mktemp("run") / "unbroken", RECIPE)
-    broken = Run.create(unbroken.folder.parent / "broken", RECIPE)
-    for record in records:
-        unbroken.append_metrics(record)
-    for record in records[:5]:
-        broken.append_metrics(record)
-    with open(broken.metrics_path, "ab") as file:
-        file.write(torn)
-    epochs = min(epochs, 5)
-    broken.truncate_metrics(epochs)
-    assert [record["epoch"] for record in broken.metrics()] == list(range(1, epochs + 1))
-    for record in records[epochs:]:
-        broken.append_metrics(record)
-    assert broken.metrics_path.read_bytes() == unbroken.metrics_path.read_bytes()
-
-
-def test_truncating_without_metrics_makes_none(tmp_path):
-    run = Run.create(tmp_path, RECIPE)
-    run.truncate_metrics(3)
-    assert not run.metrics_path.exists()
-
-
-def test_truncating_needs_the_epoch_of_every_line(tmp_path):
-    run = Run.create(tmp_path, RECIPE)
-    run.append_metrics({"epoch": 1})
-    run.append_metrics({"loss": 1})
-    with pytest.raises(RunError, match=r"metrics.jsonl, line 2: has no whole number `epoch`"):
-        run.truncate_metrics(1)
-
-
-def test_a_full_disk_while_adding_metrics(tmp_path, monkeypatch):
-    run = Run.create(tmp_path, RECIPE)
-    monkeypatch.setattr("builtins.open", refuse(errno.ENOSPC))
-    with pytest.raises(RunError, match=r"metrics.jsonl: cannot write this \(No space left on device\)"):
-        run.append_metrics({"epoch": 1})
-
-
-# Results and atomic writing -----------------------------------------------------------------------------------------------------
+# Results ------------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_result_is_strict_json_with_plain_values(tmp_path):
     run = Run.create(tmp_path, RECIPE)
-    run.write_result({"run": tmp_path, "nan": np.float64("nan"), "list": [np.int64(3), (1.5, -np.inf)], 1: np.eye(2)})
-    assert json.loads(run.result_path.read_text(), parse_constant=pytest.fail) == run.result()
-    assert run.result() == {
-        "run": str(tmp_path),
-        "nan": None,
-        "list": [3, [1.5, None]],
-        "1": [[1.0, 0.0], [0.0, 1.0]],
-    }
-
-
-def test_to_json_keeps_what_is_plain():
-    assert to_json({"a": [True, None, 2, 0.5, "ü"]}) == {"a": [True, None, 2, 0.5, "ü"]}
-
-
-@pytest.mark.parametrize("call", ["os.replace", "os.fsync"])
-def test_a_failed_write_keeps_the_old_content_and_leaves_no_temporary_file(tmp_path, monkeypatch, call):
-    write_atomically(tmp_path / "f.txt", "old")
-    monkeypatch.setattr(call, refuse(errno.ENOSPC))
-    with pytest.raises(RunError, match="f.txt: cannot write this .No space left on device"):
-        write_atomically(tmp_path / "f.txt", "new")
-    assert tree(tmp_path) == {"f.txt": b"old"}
-
-
-def test_bytes_and_text_are_written_as_they_are(tmp_path):
-    write_atomically(tmp_path / "a", b"\x00\r\n")
-    write_atomically(str(tmp_path / "b"), "é\n")
-    assert tree(tmp_path) == {"a": b"\x00\r\n", "b": "é\n".encode()}
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_a_reader_never_sees_half_a_file_and_a_kill_leaves_a_whole_one(tmp_path):
-    path = tmp_path / "f"
-    code = (
-        "import itertools, sys; from elman.runs.run import write_atomically\n"
-        "for n in itertools.count(): write_atomically(sys.argv[1], bytes([65 + n % 2]) * 300_000)"
+    written = run.write_result(
+        {"run": tmp_path, "nan": np.float64("nan"), "list": [np.int64(3), (1.5, -np.inf)], 1: np.eye(2)}
     )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen([sys.executable, "-c", code, str(path)], env=environment) as writer:
-        try:
-            while not path.exists() and writer.poll() is None:
-                time.sleep(0.005)
-            for _ in range(30):
-                assert path.read_bytes() in (b"A" * 300_000, b"B" * 300_000)
-        finally:
-            writer.kill()
-    assert path.read_bytes() in (b"A" * 300_000, b"B" * 300_000)
+    assert written == run.result()
+    document = {"run": str(tmp_path), "nan": None, "list": [3, [1.5, None]], "1": [[1.0, 0.0], [0.0, 1.0]]}
+    assert json.loads(run.result_path.read_text(), parse_constant=pytest.fail) == {"format": FORMAT, **document}
+    assert run.result() == {"format": FORMAT, **document}
+
+
+@pytest.mark.parametrize("name", ["result.json", "manifest.json", "model/manifest.json"])
+def test_a_changed_byte_is_refused_by_name(tmp_path, name):
+    run = finish(Run.create(tmp_path, RECIPE))
+    whole = (tmp_path / name).read_bytes()
+    for place in range(0, len(whole), 3):
+        (tmp_path / name).write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(
+            RunError, match=rf"{name} (was changed after it was written.*; finish it with `|has format 3)"
+        ):
+            Run.open(run.folder)
+
+
+def test_a_model_of_another_training_is_refused(tmp_path):
+    run, other = finish(Run.create(tmp_path / "a", RECIPE)), finish(Run.create(tmp_path / "b", RECIPE), b"other")
+    shutil.rmtree(run.model_path)
+    shutil.copytree(other.model_path, run.model_path)
+    with pytest.raises(RunError, match="model/manifest.json was changed after it was written"):
+        Run.open(run.folder)
+
+
+def test_what_can_be_drawn_again_may_be_changed_and_removed(tmp_path):
+    run = finish(Run.create(tmp_path, RECIPE))
+    run.plots_path.mkdir()
+    (run.plots_path / "loss.png").write_bytes(b"x")
+    run.report_path.write_text("mine")
+    run.metrics_path.write_text("")
+    Run.open(run.folder)
+
+
+def test_a_kill_before_the_manifest_leaves_an_unfinished_run(tmp_path):
+    run = finish(Run.create(tmp_path, RECIPE))
+    (tmp_path / "manifest.json").unlink()
+    assert not run.has_result()
+    with pytest.raises(
+        RunError, match="has no manifest.json: the training did not finish. Finish it with `elman train"
+    ):
+        Run.open(run.folder)
+
+
+def test_a_result_is_taken_away_before_what_it_tells_of_is_replaced(tmp_path):
+    run = finish(Run.create(tmp_path, RECIPE))
+    run.remove_result()
+    assert not run.has_result()
+    assert "result.json" not in tree(tmp_path) and "manifest.json" not in tree(tmp_path)
+    run.remove_result()
+
+
+def test_a_result_of_0_1_0_is_read_under_the_names_of_today(tmp_path):
+    run = finish(Run.create(tmp_path, RECIPE))
+    (tmp_path / "manifest.json").unlink()
+    run.result_path.write_text('{"metrics": {"train_loss": 1.0, "valid_loss": 2.0, "valid_accuracy": 0.5}}')
+    assert Run.open(tmp_path).result()["metrics"] == {
+        "train_loss": 1.0, "validation_loss": 2.0, "validation_accuracy": 0.5,
+    }  # fmt: skip
 
 
 # Default folders ----------------------------------------------------------------------------------------------------------------

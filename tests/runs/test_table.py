@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from tests.runs.finished import finished
 
 from elman.errors import RunError
 from elman.runs.run import Run
@@ -17,7 +18,7 @@ RESULT = {
     "engine": "reference",
     "seconds": 12.3,
     "epochs": 20,
-    "metrics": {"train_loss": 0.1, "train_accuracy": 0.94, "valid_accuracy": 0.9},
+    "metrics": {"train_loss": 0.1, "train_accuracy": 0.94, "validation_accuracy": 0.9},
     "network": {"cell": "elman", "hidden_size": 32},
 }
 
@@ -28,12 +29,7 @@ def done(tmp_path):
 
 
 def make_done(folder, result=RESULT):
-    run = Run.create(folder, RECIPE)
-    run.model_path.mkdir()
-    for name in ("config.json", "model.safetensors"):
-        (run.model_path / name).write_text("{}")
-    run.write_result(result)
-    return run
+    return finished(folder, RECIPE, result)
 
 
 def one(folder):
@@ -75,7 +71,8 @@ def test_an_unfinished_run_shows_how_far_it_came(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "problem"),
     [
-        (lambda run: run.result_path.write_text('{"task'), "result.json is torn"),
+        (lambda run: run.result_path.write_text('{"task'), "result.json is torn or was changed"),
+        (lambda run: (run.model_path / "manifest.json").write_text("{}"), "model was changed"),
         (lambda run: (run.model_path / "config.json").unlink(), "model missing"),
         (lambda run: run.recipe_path.unlink(), "no recipe.toml"),
         (lambda run: run.recipe_path.write_text("task = "), "recipe.toml cannot be read"),
@@ -93,7 +90,7 @@ def test_a_broken_run_is_listed_beside_the_others(tmp_path, done, spoil, problem
 
 @pytest.mark.parametrize(
     "result",
-    [{}, {"metrics": None, "epochs": "many", "network": []}, {"metrics": {"train_loss": None, "valid_loss": "x"}}],
+    [{}, {"metrics": None, "epochs": "many", "network": []}, {"metrics": {"train_loss": None, "validation_loss": "x"}}],
 )
 def test_a_result_of_another_shape_does_not_raise(tmp_path, result):
     make_done(tmp_path / "odd", result)
@@ -128,14 +125,14 @@ def test_a_missing_folder_is_said(tmp_path):
     [
         (
             "classification",
-            {"train_accuracy": 0.9, "test_accuracy": 0.8, "valid_accuracy": 0.7},
+            {"train_accuracy": 0.9, "test_accuracy": 0.8, "validation_accuracy": 0.7},
             ("accuracy", 0.9, 0.8),
         ),
         ("classification", {"train_loss": 0.5}, ("loss", 0.5, None)),
-        ("language", {"train_perplexity": 1.2, "valid_loss": 2.0, "train_loss": 0.2}, ("loss", 0.2, 2.0)),
+        ("language", {"train_perplexity": 1.2, "validation_loss": 2.0, "train_loss": 0.2}, ("loss", 0.2, 2.0)),
         ("language", {"train_perplexity": 1.2, "train_loss": 0.2}, ("perplexity", 1.2, None)),
         ("forecasting", {"mae": 17.0, "train_loss": 0.1}, ("mae", None, 17.0)),
-        ("regression", {"train_loss": 0.05, "valid_loss": None}, ("loss", 0.05, None)),
+        ("regression", {"train_loss": 0.05, "validation_loss": None}, ("loss", 0.05, None)),
         ("something new", {"accuracy": True, "mae": 2}, ("mae", None, 2.0)),
         ("regression", {}, ("", None, None)),
     ],

@@ -17,32 +17,29 @@ from tests.training.plans import carried, lasting
 
 from elman.errors import InterruptedTraining
 from elman.training import loop, train
+from elman.training.callback import Callback
 
 
-class Slow:
-    """An observer that takes its time, so that a signal finds the training on its way."""
+class Slow(Callback):
+    """A callback that takes its time, so that a signal finds the training on its way."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
-    def begin(self, epochs: int, updates: int, history: Any) -> None:
+    def on_train_begin(self, epochs: int, updates: int, history: Any) -> None:
         print("begins", flush=True)
 
-    def step(self, epoch: int, updates: int, loss: float) -> None:
+    def on_updates(self, epoch: int, updates: int, loss: float) -> None:
         time.sleep(self.seconds)
-
-    def epoch(self, record: dict[str, Any]) -> None: ...
-
-    def end(self, reason: str) -> None: ...
 
 
 def digest(folder: Path | None, engine_name: str, seconds: float = 0.0) -> str:
     """Train to the end and tell it in a line."""
-    loop.QUANTUM = 0.0
+    loop.SECONDS_PER_CALL = 0.0
     plan = carried(engine_name, epochs=12, patience=None, checkpoint_seconds=0.0)
     done = train(
-        plan.engine, plan.batches, plan.training, valid=plan.valid, checkpoint=folder, mark="kill", resume=True,
-        observers=[Slow(seconds)],
+        plan.engine, plan.batches, plan.training, validation=plan.validation, checkpoint=folder, fingerprint="kill", resume=True,
+        callbacks=[Slow(seconds)],
     )  # fmt: skip
     found = hashlib.sha256(json.dumps(lasting(done.history)).encode())
     for arrays in (done.parameters, plan.engine.optimiser_state()):

@@ -19,8 +19,8 @@ VOLATILE = ("seconds", "tokens_per_second")
 class Plan:
     """An engine, its batches and how to train, made anew at each call of `make`."""
 
-    def __init__(self, engine: Engine, batches: Batches, valid: Batches | None, training: Training) -> None:
-        self.engine, self.batches, self.valid, self.training = engine, batches, valid, training
+    def __init__(self, engine: Engine, batches: Batches, validation: Batches | None, training: Training) -> None:
+        self.engine, self.batches, self.validation, self.training = engine, batches, validation, training
 
 
 def carried(engine_name: str = "reference", **changes: Any) -> Plan:
@@ -33,9 +33,9 @@ def carried(engine_name: str = "reference", **changes: Any) -> Plan:
     optimiser = Optimiser(kind="rmsprop", learning_rate=0.02, momentum=0.5, clip_norm=1.0)
     engine = make_engine(engine_name, network, Loss(), optimiser, backprop_steps=2, seed=4)
     batches = SequenceBatches(x[:5], y[:5], lengths[:5], batch_size=2, steps=2, carry=True, seed=5)
-    valid = SequenceBatches(x[5:], y[5:], lengths[5:], batch_size=8, shuffle=False)
+    validation = SequenceBatches(x[5:], y[5:], lengths[5:], batch_size=8, shuffle=False)
     settings = {"epochs": 3, "patience": 2, "schedule": parse_schedule("exponential(0.7)", 1), **changes}
-    return Plan(engine, batches, valid, Training(**settings))
+    return Plan(engine, batches, validation, Training(**settings))
 
 
 def text(engine_name: str = "reference", **changes: Any) -> Plan:
@@ -44,9 +44,9 @@ def text(engine_name: str = "reference", **changes: Any) -> Plan:
     network = Network(cell="gru", input_size=5, hidden_size=4, output_size=5, inputs="embedding", embedding_size=3)
     engine = make_engine(engine_name, network.initialise(2), Loss(kind="cross_entropy"), Optimiser(learning_rate=0.05))
     batches = TextBatches(tokens, batch_size=3, steps=4, seed=6)
-    valid = TextBatches(tokens[:40], batch_size=2, steps=4, fixed_offset=True)
+    validation = TextBatches(tokens[:40], batch_size=2, steps=4, fixed_offset=True)
     settings = {"epochs": 4, "score_first": True, "measures": ("accuracy", "perplexity"), **changes}
-    return Plan(engine, batches, valid, Training(**settings))
+    return Plan(engine, batches, validation, Training(**settings))
 
 
 def together(engine_name: str = "reference", **changes: Any) -> Plan:
@@ -59,15 +59,15 @@ def together(engine_name: str = "reference", **changes: Any) -> Plan:
     return Plan(engine, batches, None, Training(**{"epochs": 5, **changes}))
 
 
-def watched(engine_name: str = "reference", **changes: Any) -> Plan:
+def validated(engine_name: str = "reference", **changes: Any) -> Plan:
     """The same with a validation loss, which is measured between its epochs."""
     plan = together(engine_name, **{"epochs": 4, **changes})
     x = np.random.default_rng(1).standard_normal((3, 5, 2))
-    plan.valid = SequenceBatches(x, np.cumsum(x, axis=1)[..., :1] / 3, shuffle=False)
+    plan.validation = SequenceBatches(x, np.cumsum(x, axis=1)[..., :1] / 3, shuffle=False)
     return plan
 
 
-PLANS: dict[str, Callable[..., Plan]] = {"carried": carried, "text": text, "together": together, "watched": watched}
+PLANS: dict[str, Callable[..., Plan]] = {"carried": carried, "text": text, "together": together, "validated": validated}
 
 
 def lasting(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

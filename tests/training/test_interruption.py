@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.files.trees import stored
 from tests.training.long_training import digest
 from tests.training.plans import carried
 
 from elman.errors import InterruptedTraining
 from elman.training import train
+from elman.training.callback import Callback
 from elman.training.checkpoint import FILE, load_checkpoint
 from elman.training.interruption import Interruption
 
@@ -44,7 +46,7 @@ def start(folder: Path, engine_name: str, seconds: float) -> subprocess.Popen[st
 
 
 def wait_for_checkpoint(folder: Path, process: subprocess.Popen[str]) -> None:
-    while not (folder / FILE).exists():
+    while not stored(folder, FILE):
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.005)
 
@@ -95,19 +97,13 @@ def pythons_own_ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-class Signals:
+class Signals(Callback):
     """Sends this process a signal at the first step."""
 
     def __init__(self, number: signal.Signals, times: int = 1) -> None:
         self.number, self.times = number, times
 
-    def begin(self, epochs: int, updates: int, history: object) -> None: ...
-
-    def epoch(self, record: object) -> None: ...
-
-    def end(self, reason: str) -> None: ...
-
-    def step(self, epoch: int, updates: int, loss: float) -> None:
+    def on_updates(self, epoch: int, updates: int, loss: float) -> None:
         times, self.times = self.times, 0
         for _ in range(times):
             signal.raise_signal(self.number)
@@ -117,8 +113,8 @@ def test_handlers_are_put_back_after_an_interruption(tmp_path: Path) -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     plan = carried()
     with pytest.raises(InterruptedTraining, match="stopped by SIGTERM in epoch 1 of 3"):
-        train(plan.engine, plan.batches, plan.training, valid=plan.valid, checkpoint=tmp_path,
-              observers=[Signals(signal.SIGTERM)])  # fmt: skip
+        train(plan.engine, plan.batches, plan.training, validation=plan.validation, checkpoint=tmp_path,
+              callbacks=[Signals(signal.SIGTERM)])  # fmt: skip
     assert {number: signal.getsignal(number) for number in before} == before
     found = load_checkpoint(tmp_path, "")
     assert found is not None and found.updates == 1  # long before the next checkpoint was due
@@ -126,25 +122,25 @@ def test_handlers_are_put_back_after_an_interruption(tmp_path: Path) -> None:
 
 def test_a_finished_training_that_goes_on_can_be_stopped_at_once(tmp_path: Path) -> None:
     short = carried(epochs=1, patience=None)
-    train(short.engine, short.batches, short.training, valid=short.valid, checkpoint=tmp_path)
+    train(short.engine, short.batches, short.training, validation=short.validation, checkpoint=tmp_path)
     plan = carried(epochs=9, patience=None)
     with pytest.raises(InterruptedTraining, match="stopped by SIGTERM in epoch 2 of 9"):
-        train(plan.engine, plan.batches, plan.training, valid=plan.valid, checkpoint=tmp_path, resume=True,
-              observers=[Signals(signal.SIGTERM)])  # fmt: skip
+        train(plan.engine, plan.batches, plan.training, validation=plan.validation, checkpoint=tmp_path, resume=True,
+              callbacks=[Signals(signal.SIGTERM)])  # fmt: skip
 
 
 def test_a_second_ctrl_c_acts_at_once(tmp_path: Path) -> None:
     plan = carried()
     with pytest.raises(KeyboardInterrupt):
-        train(plan.engine, plan.batches, plan.training, valid=plan.valid, checkpoint=tmp_path,
-              observers=[Signals(signal.SIGINT, times=2)])  # fmt: skip
+        train(plan.engine, plan.batches, plan.training, validation=plan.validation, checkpoint=tmp_path,
+              callbacks=[Signals(signal.SIGINT, times=2)])  # fmt: skip
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_without_a_checkpoint_ctrl_c_is_pythons() -> None:
     plan = carried()
     with pytest.raises(KeyboardInterrupt):
-        train(plan.engine, plan.batches, plan.training, valid=plan.valid, observers=[Signals(signal.SIGINT)])
+        train(plan.engine, plan.batches, plan.training, validation=plan.validation, callbacks=[Signals(signal.SIGINT)])
 
 
 def test_other_threads_watch_nothing() -> None:

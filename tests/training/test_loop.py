@@ -16,31 +16,32 @@ from elman.engines import Batch, Loss, Optimiser, Steps, make_engine
 from elman.errors import NonFiniteError, UsageError
 from elman.network import Network
 from elman.training import Training, evaluate, loop, parse_schedule, train
+from elman.training.callback import Callback
 from elman.training.checkpoint import load_checkpoint
 from elman.training.schedules import best_epoch
 
 
-class Diary:
-    """Writes down what observers are told."""
+class Diary(Callback):
+    """Writes down what callbacks hear."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
-    def begin(self, epochs: int, updates: int, history: Any) -> None:
+    def on_train_begin(self, epochs: int, updates: int, history: Any) -> None:
         self.calls.append(("begin", epochs, updates, len(history)))
 
-    def step(self, epoch: int, updates: int, loss: float) -> None:
+    def on_updates(self, epoch: int, updates: int, loss: float) -> None:
         self.calls.append(("step", epoch, updates))
 
-    def epoch(self, record: dict[str, Any]) -> None:
+    def on_epoch_end(self, record: dict[str, Any]) -> None:
         self.calls.append(("epoch", record["epoch"]))
 
-    def end(self, reason: str) -> None:
+    def on_train_end(self, reason: str) -> None:
         self.calls.append(("end", reason))
 
 
 def run(plan: Plan, **options: Any) -> Any:
-    return train(plan.engine, plan.batches, plan.training, valid=plan.valid, **options)
+    return train(plan.engine, plan.batches, plan.training, validation=plan.validation, **options)
 
 
 def plain(
@@ -59,10 +60,10 @@ def plain(
 
 @pytest.mark.parametrize("plan", PLANS)
 def test_observers_are_told_in_order(engine_name: str, plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "QUANTUM", 0.0)
+    monkeypatch.setattr(loop, "SECONDS_PER_CALL", 0.0)
     diary = Diary()
     made = PLANS[plan](engine_name)
-    run(made, observers=[diary])
+    run(made, callbacks=[diary])
     epochs = made.training.epochs
     assert diary.calls[0] == ("begin", epochs, made.batches.updates, 0)
     assert diary.calls[-1] == ("end", "all epochs done")
@@ -78,21 +79,21 @@ def test_observers_are_told_in_order(engine_name: str, plan: str, monkeypatch: p
 def test_observers_are_told_of_every_epoch_that_went_into_one_call(
     engine_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "QUANTUM", 1e9)
+    monkeypatch.setattr(loop, "SECONDS_PER_CALL", 1e9)
     diary = Diary()
-    run(together(engine_name, epochs=11), observers=[diary])
+    run(together(engine_name, epochs=11), callbacks=[diary])
     assert [c[1] for c in diary.calls if c[0] == "epoch"] == list(range(1, 12))
     assert [c for c in diary.calls if c[0] == "step"] == [("step", 1, 1), ("step", 1, 4), ("step", 11, 4)]
 
 
 def test_observers_are_told_of_the_end_after_an_error_too(engine_name: str) -> None:
     class Broken(Diary):
-        def epoch(self, record: dict[str, Any]) -> None:
+        def on_epoch_end(self, record: dict[str, Any]) -> None:
             raise ZeroDivisionError
 
     diary = Diary()
     with pytest.raises(ZeroDivisionError):
-        run(carried(engine_name), observers=[diary, Broken()])
+        run(carried(engine_name), callbacks=[diary, Broken()])
     assert diary.calls[-1] == ("end", "")
 
 
@@ -101,7 +102,7 @@ def test_a_record_says_what_happened(engine_name: str) -> None:
     twin = carried(engine_name).engine
     (first, second) = run(plan).history
     assert list(first) == [
-        "epoch", "train_loss", "valid_loss", "learning_rate", "gradient_norm", "seconds", "tokens_per_second",
+        "epoch", "train_loss", "validation_loss", "learning_rate", "gradient_norm", "seconds", "tokens_per_second",
     ]  # fmt: skip
     assert (first["epoch"], second["epoch"]) == (1, 2)
     assert_close([first["learning_rate"], second["learning_rate"]], [0.01, 0.014])
@@ -118,8 +119,8 @@ def test_a_record_says_what_happened(engine_name: str) -> None:
         losses, weights, norms = [*losses, *steps.losses], [*weights, *steps.weights], [*norms, *steps.gradient_norms]
     assert_close(first["train_loss"], np.dot(losses, weights) / np.sum(weights))
     assert_close(first["gradient_norm"], np.mean(norms))
-    assert plan.valid is not None
-    assert_close(first["valid_loss"], evaluate(twin, plan.valid)["valid_loss"])
+    assert plan.validation is not None
+    assert_close(first["validation_loss"], evaluate(twin, plan.validation)["validation_loss"])
 
 
 def test_evaluate_is_the_loss_over_everything_whatever_the_batches(engine_name: str) -> None:
@@ -128,17 +129,17 @@ def test_evaluate_is_the_loss_over_everything_whatever_the_batches(engine_name: 
     wanted = engine.evaluate(Batch(x, y, lengths)).loss
     for size in (1, 3, 10):
         batches = SequenceBatches(x, y, lengths, batch_size=size, shuffle=False)
-        assert_close(evaluate(engine, batches)["valid_loss"], wanted)
+        assert_close(evaluate(engine, batches)["validation_loss"], wanted)
     carried_over = SequenceBatches(x, y, lengths, batch_size=4, shuffle=False, steps=2, carry=True)
-    assert_close(evaluate(engine, carried_over)["valid_loss"], wanted)
+    assert_close(evaluate(engine, carried_over)["validation_loss"], wanted)
     cut = SequenceBatches(x, y, lengths, batch_size=4, shuffle=False, steps=2, carry=False)
-    assert abs(evaluate(engine, cut)["valid_loss"] - wanted) > 1e-6
+    assert abs(evaluate(engine, cut)["validation_loss"] - wanted) > 1e-6
 
 
 def test_a_summed_loss_is_summed_over_the_epoch(engine_name: str) -> None:
     engine, x, y = plain(engine_name, Loss(kind="half_mse", reduction="sum"))
     wanted = engine.evaluate(Batch(x, y)).loss
-    assert_close(evaluate(engine, SequenceBatches(x, y, batch_size=3))["valid_loss"], wanted)
+    assert_close(evaluate(engine, SequenceBatches(x, y, batch_size=3))["validation_loss"], wanted)
 
 
 def test_accuracy_and_perplexity(engine_name: str) -> None:
@@ -157,15 +158,15 @@ def test_accuracy_and_perplexity(engine_name: str) -> None:
 def test_score_first_measures_before_the_updates(engine_name: str) -> None:
     plan = text(engine_name, epochs=3)
     before = text(engine_name).engine
-    assert plan.valid is not None
+    assert plan.validation is not None
     history = run(plan).history
-    wanted = evaluate(before, plan.batches, ("perplexity",), "train") | evaluate(before, plan.valid)
+    wanted = evaluate(before, plan.batches, ("perplexity",), "train") | evaluate(before, plan.validation)
     assert_close(history[0]["train_loss"], wanted["train_loss"])
     assert_close(history[0]["train_perplexity"], wanted["train_perplexity"])
-    assert_close(history[0]["valid_loss"], wanted["valid_loss"])
+    assert_close(history[0]["validation_loss"], wanted["validation_loss"])
     for pieces in plan.batches.epoch(0):
         before.train_steps(pieces)
-    assert_close(history[1]["valid_loss"], evaluate(before, plan.valid)["valid_loss"])
+    assert_close(history[1]["validation_loss"], evaluate(before, plan.validation)["validation_loss"])
 
 
 def test_early_stopping_puts_the_best_epochs_weights_back(engine_name: str) -> None:
@@ -176,12 +177,12 @@ def test_early_stopping_puts_the_best_epochs_weights_back(engine_name: str) -> N
     kept = []
 
     class Keeper(Diary):
-        def epoch(self, record: dict[str, Any]) -> None:
+        def on_epoch_end(self, record: dict[str, Any]) -> None:
             kept.append(engine.parameters())
 
     diary = Diary()
     batches = SequenceBatches(x, noise, batch_size=5)
-    done = train(engine, batches, Training(epochs=200, patience=3), valid=valid, observers=[Keeper(), diary])
+    done = train(engine, batches, Training(epochs=200, patience=3), validation=valid, callbacks=[Keeper(), diary])
     assert len(done.history) == done.best + 1 + 3 < 200
     assert best_epoch(done.history) == done.best
     assert diary.calls[-1] == ("end", "early stopping: no better validation loss for 3 epochs")
@@ -193,7 +194,7 @@ def test_without_early_stopping_the_last_weights_are_kept(engine_name: str) -> N
     engine, x, y = plain(engine_name, optimiser=Optimiser(kind="sgd", learning_rate=0.4))
     noise = np.random.default_rng(3).standard_normal(y.shape)
     valid = SequenceBatches(x[:4], -noise[:4], shuffle=False)
-    done = train(engine, SequenceBatches(x, noise), Training(epochs=8), valid=valid)
+    done = train(engine, SequenceBatches(x, noise), Training(epochs=8), validation=valid)
     assert done.best < 7
     assert len(done.history) == 8
     assert_all_same_bits(done.parameters, engine.parameters())
@@ -214,14 +215,14 @@ def test_the_schedule_sets_the_rate_of_each_epoch(engine_name: str) -> None:
 
 @pytest.mark.parametrize("with_checkpoint", [False, True])
 def test_a_loss_that_is_not_finite_stops_the_run(engine_name: str, with_checkpoint: bool, tmp_path: Path) -> None:
-    """Told with epoch and update; that update is not made; the last checkpoint stays as it was."""
+    """OnOutcome with epoch and update; that update is not made; the last checkpoint stays as it was."""
     engine, x, y = plain(engine_name, optimiser=Optimiser(kind="sgd", learning_rate=0.01), count=6)
     y = y.copy()
     y[5] = 1e200
     batches = SequenceBatches(x, y, batch_size=2, shuffle=False)
     folder = tmp_path / "checkpoint" if with_checkpoint else None
     with np.errstate(over="ignore", invalid="ignore"), pytest.raises(NonFiniteError) as caught:
-        train(engine, batches, Training(epochs=3, checkpoint_seconds=0.0), checkpoint=folder, mark="m")
+        train(engine, batches, Training(epochs=3, checkpoint_seconds=0.0), checkpoint=folder, fingerprint="m")
     told = str(caught.value)
     assert told.startswith("the loss stopped being a finite number in epoch 1, update 3 of the epoch (loss inf")
     assert "learning rate 0.01); that update was not made. Lower `learning_rate`" in told
@@ -247,7 +248,7 @@ def test_where_the_numbers_end_is_told_the_same_however_pieces_are_grouped(
     """Weights that grow fiftyfold an update; the text's epochs are a piece shorter than the most there can be."""
 
     def told(quantum: float) -> str:
-        monkeypatch.setattr(loop, "QUANTUM", quantum)
+        monkeypatch.setattr(loop, "SECONDS_PER_CALL", quantum)
         network = Network(
             cell="elman", nonlinearity="relu", input_size=3, hidden_size=4, output_size=3, inputs="one_hot"
         )
@@ -277,4 +278,4 @@ def test_refusals(engine_name: str, options: dict[str, Any], match: str) -> None
     engine, x, y = plain(engine_name)
     valid = SequenceBatches(x, y) if options.get("patience") == 0 else None
     with pytest.raises(UsageError, match=match):
-        train(engine, SequenceBatches(x, y), Training(**options), valid=valid)
+        train(engine, SequenceBatches(x, y), Training(**options), validation=valid)

@@ -9,7 +9,7 @@ import torch
 from tests.closeness import assert_close
 
 from elman.errors import UsageError
-from elman.training.schedules import Schedule, best_epoch, parse_schedule, plateaus, watched
+from elman.training.schedules import Schedule, best_epoch, parse_schedule, plateaus, stopping_loss
 
 
 def rates(text: str, epochs: int, warmup: int = 0) -> list[float]:
@@ -56,7 +56,7 @@ def test_warmup_climbs_linearly_and_then_leaves_the_schedule_alone() -> None:
     assert_close(rates("exponential(0.5)", 3, warmup=1), [0.25, 0.25, 0.125])
 
 
-def records(*losses: float, key: str = "valid_loss") -> list[dict[str, float]]:
+def records(*losses: float, key: str = "validation_loss") -> list[dict[str, float]]:
     return [{"train_loss": 9.0 - i, key: loss} for i, loss in enumerate(losses)]
 
 
@@ -75,10 +75,10 @@ def test_plateaus(losses: list[float], patience: int, count: int) -> None:
     assert plateaus(records(*losses), patience) == count
 
 
-def test_the_validation_loss_is_watched_where_there_is_one() -> None:
-    assert watched({"train_loss": 1.0, "valid_loss": 2.0}) == 2.0
-    assert watched({"train_loss": 1.0}) == 1.0
-    assert watched({"train_loss": 1.0, "valid_loss": float("nan")}) == math.inf
+def test_the_validation_loss_decides_where_there_is_one() -> None:
+    assert stopping_loss({"train_loss": 1.0, "validation_loss": 2.0}) == 2.0
+    assert stopping_loss({"train_loss": 1.0}) == 1.0
+    assert stopping_loss({"train_loss": 1.0, "validation_loss": float("nan")}) == math.inf
 
 
 def test_the_earliest_of_equal_epochs_is_best() -> None:

@@ -239,9 +239,11 @@ def _train(
 
     recipe = recipe.with_parameters(engine=engine, device=device, seed=seed)
     folder = out or default_folder(recipe.name)
-    found = train_recipe(recipe, folder, resume=resume, observers=[make_progress()], jobs=jobs, told=output.series_told)
+    result = train_recipe(
+        recipe, folder, resume=resume, callbacks=[make_progress()], jobs=jobs, on_series=output.series_progress
+    )
     if output.leads():
-        output.trained(found, as_json=json)
+        output.trained(result, as_json=json)
 
 
 def main() -> None:
@@ -249,7 +251,8 @@ def main() -> None:
     from elman.errors import ElmanError, UsageError
 
     try:
-        app(prog_name="elman")
+        with output.plain_warnings():
+            app(prog_name="elman")
     except ElmanError as error:
         output.failed(error, as_json="--json" in sys.argv)
         sys.exit(error.exit_code)

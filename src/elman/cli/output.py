@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,26 @@ from elman.errors import DataError, ElmanError, ProcessError
 def note(text: str) -> None:
     """A line on standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Say warnings that are meant for the user as a plain line, without the place in the code that they come from."""
+    shown = warnings.showwarning
+
+    def as_a_line(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+    ) -> None:
+        if not issubclass(category, UserWarning):
+            shown(message, category, filename, lineno, file, line)
+        elif leads():
+            note(f"elman: {message}")
+
+    warnings.showwarning = as_a_line
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown
 
 
 def leads() -> bool:
@@ -44,30 +65,30 @@ def error_document(error: ElmanError) -> None:
     _document({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code})
 
 
-def recipes(found: Sequence[tuple[str, dict[str, Any]]], *, as_json: bool) -> None:
+def recipes(documents: Sequence[tuple[str, dict[str, Any]]], *, as_json: bool) -> None:
     """Built-in recipes, a line each."""
     if as_json:
-        _document([{"name": n, "task": d["task"], "title": d["title"], "summary": d["summary"]} for n, d in found])
+        _document([{"name": n, "task": d["task"], "title": d["title"], "summary": d["summary"]} for n, d in documents])
         return
-    width = max(len(name) for name, _ in found)
-    for name, document in found:
+    width = max(len(name) for name, _ in documents)
+    for name, document in documents:
         print(f"{name:<{width}}  {document['task']:<14}  {document['title']}")
 
 
-def series_told(what: str, seconds: float = 2.0) -> Callable[[Any, int, int], None]:
-    """What tells on standard error which of many series is fitted or tested, at most one every `seconds`; a failure always."""
+def series_progress(verb: str, seconds: float = 2.0) -> Callable[[Any, int, int], None]:
+    """A function that prints which of many series is fitted or tested, on standard error: one every `seconds`, failures always."""
     shown_at = -math.inf
 
-    def told(outcome: Any, done: int, total: int) -> None:
+    def on_outcome(outcome: Any, count: int, total: int) -> None:
         nonlocal shown_at
-        due = time.monotonic() - shown_at >= seconds or done == total
+        due = time.monotonic() - shown_at >= seconds or count == total
         if outcome.error is not None:
-            note(f"series {done}/{total}  {outcome.name} not {what}: {outcome.error}")
+            note(f"series {count}/{total}  {outcome.name} not {verb}: {outcome.error}")
         elif due:
-            note(f"series {done}/{total} {what}  {outcome.name}")
+            note(f"series {count}/{total} {verb}  {outcome.name}")
             shown_at = time.monotonic()
 
-    return told
+    return on_outcome
 
 
 def trained(result: dict[str, Any], *, as_json: bool) -> None:
@@ -91,31 +112,33 @@ def trained(result: dict[str, Any], *, as_json: bool) -> None:
     print(f"done in {result['seconds']:.1f} s; report: {Path(result['run']) / 'report.html'}")
 
 
-def evaluation(run: str, recipe: Any, data: str | None, found: Any, *, as_json: bool) -> None:
+def evaluation(run: str, recipe: Any, data: str | None, assessment: Any, *, as_json: bool) -> None:
     """Metrics of a model on data, beside the baselines."""
     if as_json:
-        _document({"run": run, "data": data, "metrics": found.metrics, "baselines": found.baselines})
+        _document({"run": run, "data": data, "metrics": assessment.metrics, "baselines": assessment.baselines})
         return
-    for name, value in found.metrics.items():
+    for name, value in assessment.metrics.items():
         print(f"{name:<24} {_number(value)}")
-    for name, values in found.baselines.items():
-        print(f"beside {name:<17} " + "  ".join(f"{k} {_number(v)}" for k, v in values.items() if k in found.metrics))
-    for text in found.notes:
+    for name, values in assessment.baselines.items():
+        print(
+            f"beside {name:<17} " + "  ".join(f"{k} {_number(v)}" for k, v in values.items() if k in assessment.metrics)
+        )
+    for text in assessment.notes:
         note(text)
 
 
 def predictions(header: Sequence[str], rows: Sequence[Sequence[Any]], out: Path | None, *, as_json: bool) -> None:
     """Predictions as CSV into a file or on standard output, or as JSON."""
-    from elman.recipes import table_text
-    from elman.runs.run import write_atomically
+    from elman.files import write_atomically
+    from elman.runs.csv_text import csv_text
 
     if out is not None:
-        write_atomically(out, table_text(header, rows))
+        write_atomically(out, csv_text(header, rows))
         note(f"{len(rows)} rows written to {out}")
     if as_json:
         _document({"out": None if out is None else str(out), "columns": list(header), "rows": [list(r) for r in rows]})
     elif out is None:
-        print(table_text(header, rows), end="")
+        print(csv_text(header, rows), end="")
 
 
 def generated(run: str, prompt: str, text: str, *, as_json: bool) -> None:
@@ -127,13 +150,13 @@ def generated(run: str, prompt: str, text: str, *, as_json: bool) -> None:
 
 
 def runs(
-    found: Sequence[Any], rows: Callable[[Sequence[Any]], tuple[list[str], list[list[str]]]], *, as_json: bool
+    summaries: Sequence[Any], rows: Callable[[Sequence[Any]], tuple[list[str], list[list[str]]]], *, as_json: bool
 ) -> None:
     """A table comparing runs."""
     if as_json:
-        _document([asdict(summary) for summary in found])
+        _document([asdict(summary) for summary in summaries])
         return
-    header, lines = rows(found)
+    header, lines = rows(summaries)
     from rich.console import Console
     from rich.table import Table
 
@@ -148,9 +171,9 @@ def runs(
 
 
 def _document(value: Any) -> None:
-    from elman.runs.run import to_json
+    from elman.files import json_text, plain
 
-    print(json.dumps(to_json(value), indent=2, allow_nan=False, ensure_ascii=False))
+    print(json_text(plain(value), indent=2))
 
 
 def _number(value: float) -> str:

@@ -7,13 +7,14 @@ from typing import Any
 
 from elman.errors import RunError
 from elman.estimators.classifier import SequenceClassifier
-from elman.estimators.estimator import Estimator, Watch
+from elman.estimators.estimator import Estimator
 from elman.estimators.forecaster import Backtest, Fold, Forecast, Forecaster
-from elman.estimators.jobs import Job, Outcome, fit_many
+from elman.estimators.jobs import Job, OnOutcome, Outcome, fit_many
 from elman.estimators.language_model import LanguageModel
 from elman.estimators.per_series import PerSeries, PerSeriesBacktest
 from elman.estimators.regressor import SequenceRegressor
-from elman.network import load_model
+from elman.files import open_folder
+from elman.network import CONFIG
 
 __all__ = [
     "ESTIMATORS",
@@ -24,12 +25,12 @@ __all__ = [
     "Forecaster",
     "Job",
     "LanguageModel",
+    "OnOutcome",
     "Outcome",
     "PerSeries",
     "PerSeriesBacktest",
     "SequenceClassifier",
     "SequenceRegressor",
-    "Watch",
     "fit_many",
     "load",
 ]
@@ -40,11 +41,20 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 
 
 def load(folder: str | Path, **changes: Any) -> Estimator:
-    """The estimator saved in a model folder, of whatever task; `changes` as in `Estimator.load`. Runs no code from it."""
+    """The estimator saved in a model folder, of whatever task. Runs no code from it.
+
+    Args:
+        folder: a model folder.
+        **changes: options to take instead of the saved ones, as in `Estimator.load`.
+
+    Raises:
+        RunError: a file is missing or was changed after it was written, or the folder holds something else.
+    """
     if (Path(folder) / "models").is_dir():
         raise RunError(f"{folder} holds a model for each of many series; use PerSeries.load(folder)")
-    name = load_model(Path(folder))[1].get("estimator")
+    files = open_folder(folder)
+    name = files.read_json(CONFIG).get("estimator")
     for kind in ESTIMATORS.values():
         if kind.__name__ == name:
-            return kind.load(folder, **changes)
+            return kind.read_files(files, **changes)
     raise RunError(f"{folder}/config.json names no estimator of this version: {name!r}; train again")

@@ -34,26 +34,34 @@ def drift(history: Array, steps: int) -> Array:
 
 def baseline_forecasts(history: Array, steps: int, season: int) -> dict[str, Array]:
     """Every baseline by name; `seasonal_naive` only where there is a season."""
-    found = {"naive": naive(history, steps), "drift": drift(history, steps)}
-    return found if season < 2 else {"seasonal_naive": seasonal_naive(history, steps, season), **found}
+    forecasts = {"naive": naive(history, steps), "drift": drift(history, steps)}
+    return forecasts if season < 2 else {"seasonal_naive": seasonal_naive(history, steps, season), **forecasts}
 
 
 def forecast_errors(
     actual: Sequence[Array], predicted: Sequence[Array], histories: Sequence[Array], season: int
 ) -> dict[str, float]:
-    """Measures over several forecasts, each (K, C), in the series' units but for mape and smape (per cent) and mase.
+    """Measures of several forecasts.
 
-    mae: mean absolute error. rmse: root of the mean squared error. mape: mean of |error / actual| (left out where an
-    actual value is 0). smape: mean of 200 |error| / (|actual| + |predicted|). mase: mae over the mean absolute error of
-    the seasonal naive forecast within the history.
+    Args:
+        actual: what came, (K, C) each.
+        predicted: the forecasts, (K, C) each.
+        histories: what each forecast was made from, (T, C) each.
+        season: steps in a cycle, for `mase`.
+
+    Returns:
+        By name, in the series' units but for the last three. mae: mean absolute error. rmse: root of the mean squared error.
+        mape: mean of 100 |error / actual|, left out where an actual value is 0. smape: mean of
+        200 |error| / (|actual| + |predicted|). mase: mae over the mean absolute error of the seasonal naive forecast within the
+        history, left out where that is 0.
     """
     error = np.concatenate([p - a for a, p in zip(actual, predicted, strict=True)])
     truth, guess = np.concatenate(list(actual)), np.concatenate(list(predicted))
-    found = {"mae": float(np.abs(error).mean()), "rmse": float(np.sqrt((error**2).mean()))}
+    measures = {"mae": float(np.abs(error).mean()), "rmse": float(np.sqrt((error**2).mean()))}
     if (truth != 0).all():
-        found["mape"] = float(100 * np.abs(error / truth).mean())
+        measures["mape"] = float(100 * np.abs(error / truth).mean())
     total = np.abs(truth) + np.abs(guess)
-    found["smape"] = float(200 * np.mean(np.divide(np.abs(error), total, where=total > 0, out=np.zeros_like(total))))
+    measures["smape"] = float(200 * np.mean(np.divide(np.abs(error), total, where=total > 0, out=np.zeros_like(total))))
     scaled = []
     for a, p, y in zip(actual, predicted, histories, strict=True):
         lag = season if len(y) > season else 1
@@ -61,5 +69,5 @@ def forecast_errors(
         if (scale > 1e-12 * np.abs(y).max()).all():  # an exactly periodic series has none, but for rounding
             scaled.append((np.abs(p - a) / scale).mean())
     if scaled:
-        found["mase"] = float(np.mean(scaled))
-    return found
+        measures["mase"] = float(np.mean(scaled))
+    return measures

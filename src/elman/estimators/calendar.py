@@ -14,8 +14,16 @@ _FINE = {"hour": 3, "minute": 3, "second": 3, "microsecond": 3, "day": 2, "busin
 
 
 def calendar_features(times: Array, frequency: Frequency) -> Array:
-    """Sine and cosine of the day of the year; for daily steps also of the day of the week; for finer ones also of the
-    time of day. Yearly steps have none. times: (T,) datetime64. Returns (T, F), F 0, 2, 4 or 6."""
+    """Sine and cosine of a time's place in the year, the week and the day.
+
+    Args:
+        times: (T,) datetime64.
+        frequency: of the series. Yearly steps have no features; monthly ones have the day of the year; daily ones also the day of
+            the week; finer ones also the time of day.
+
+    Returns:
+        (T, F), with F 0, 2, 4 or 6.
+    """
     circles = 0 if frequency.name == "year" else _FINE.get(frequency.name, 1)
     days = times.astype("datetime64[D]")
     year = (days - times.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) / 365.25

@@ -7,6 +7,7 @@ cloned, searched over and copied by anything that speaks scikit-learn's `get_par
 from __future__ import annotations
 
 import difflib
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -22,46 +23,68 @@ from elman.data.sequences import Sequences
 from elman.engines import Engine, Loss, Optimiser, Stream, dtype_of, from_torch, make_engine, to_torch
 from elman.errors import DeviceError, NotFittedError, RunError, UsageError
 from elman.estimators.tags import sklearn_tags
-from elman.network import Network, load_model, save_model
-from elman.training import Observer, Training
+from elman.files import FolderReader, FolderWriter, open_folder, replace_folder
+from elman.network import CONFIG, Network, read_model, write_model
+from elman.training import Callbacks, Training
 
 if TYPE_CHECKING:
     from elman.engines.torch.module import RecurrentNetwork
 
 
-@dataclass(kw_only=True, eq=False)
-class Watch:
-    """Who watches a fit, and where its checkpoint lies.
+SHARED_OPTIONS = """
+Network:
+    cell: `gru`, `lstm` or `elman`.
+    hidden_size: units in a layer.
+    num_layers: layers, each reading the one below.
+    nonlinearity: of an `elman` cell: `tanh`, `relu` or `sigmoid`.
+    bias: whether the layers have biases.
+    head_bias: whether the output layer has a bias.
+    bidirectional: add layers that read from the end; such a network cannot stream.
+    dropout: share of a layer's outputs dropped before the next layer, from 0 up to, not including, 1.
+    initialisation: initialisers by the beginning of a parameter's name (see `Network.initialise`); None for PyTorch's.
 
-    observers: told of every epoch. checkpoint: a folder; None keeps no checkpoint and leaves Ctrl-C to Python.
-    resume: go on from the checkpoint in that folder, if there is one.
-    """
+Updates:
+    optimiser: `adam`, `adamw`, `sgd` or `rmsprop`, with PyTorch's formulas.
+    learning_rate: step size before any schedule.
+    momentum: of `sgd` and `rmsprop`; 0 for none.
+    nesterov: Nesterov's momentum, for `sgd`.
+    weight_decay: pull of the weights towards zero; 0 for none.
+    clip_value: cut each entry of the gradient to at most this size; None for no cut.
+    clip_norm: scale the whole gradient down to at most this norm; None for no scaling.
+    schedule: of the learning rate: `constant`, `cosine`, `linear`, `step(every, factor)`, `exponential(factor)` or
+        `plateau(patience, factor)`.
+    warmup: first epochs in which the learning rate climbs to its full size.
 
-    observers: Sequence[Observer] = ()
-    checkpoint: Path | None = None
-    resume: bool = False
+Training:
+    epochs: passes over the data, at most.
+    patience: stop after so many epochs without a better validation loss, and take the best epoch's weights; None for
+        never.
+    validation: share of the data set aside for validation, from 0 up to, not including, 1.
+    batch_size: sequences in an update.
+    shuffle: draw the sequences in a new order in each epoch.
+    steps: cut sequences into pieces of so many steps, with an update after each; None for whole sequences.
+    backprop_steps: steps that gradients go back in time; None for all.
+    carry: let a piece go on from the state that the piece before it ended with, instead of from zero.
+
+Computing:
+    engine: `auto` for the quickest there is, or `native`, `reference`, `torch`.
+    device: where the torch engine computes, such as `cpu` or `cuda`.
+    dtype: `float32`, `float64`, or None for the engine's own.
+    precision: of the torch engine: `float32`, or `bfloat16` for mixed precision.
+    seed: of the weights, the order of the data, dropout and splits.
+    checkpoint_seconds: seconds between checkpoints, where `fit` is told to write any; 0 for one after every call of
+        the engine.
+"""
+"""The options that all estimators have, as `help` shows them in each one's description."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Estimator(ABC):
-    """Options that every task has.
+    """What every estimator has: options, saving and loading, streaming.
 
-    The network. cell: `gru`, `lstm` or `elman`. hidden_size: units in a layer. num_layers: layers. nonlinearity: of
-    `elman`: tanh, relu or sigmoid. bias, head_bias: whether the layers and the output layer have biases. bidirectional:
-    a second set of layers reads from the end. dropout: between layers, 0 to 1. initialisation: initialisers by the
-    beginning of a parameter's name, None for PyTorch's (see `Network.initialise`).
+    The options, all given by name to the constructor:
 
-    The training. optimiser: adam, adamw, sgd or rmsprop. learning_rate, momentum, nesterov, weight_decay: its numbers.
-    clip_value: cut each gradient entry to this size. clip_norm: scale gradients down to this joint norm. schedule,
-    warmup: of the learning rate (see `parse_schedule`). epochs: at most. patience: stop after so many epochs without a
-    better validation loss and keep the best epoch's weights; None for never. validation: share of the training data set
-    aside to watch. batch_size: sequences in an update. shuffle: draw them in a new order each epoch. steps: cut sequences
-    into pieces of so many steps, with an update after each; None for whole sequences. backprop_steps: how many steps
-    gradients go back; None for all. carry: pieces go on from the state before them, instead of from zero.
-
-    The rest. engine: `auto`, or an engine's name. device: where the torch engine computes, e.g. cpu or cuda. dtype: float32,
-    float64, or None for the engine's own. precision: of the torch engine: float32, or bfloat16 for mixed precision. seed: of the
-    weights, the order of the data, dropout and splits. checkpoint_seconds: time between checkpoints.
+    {shared options}
     """
 
     cell: str = "gru"
@@ -100,6 +123,12 @@ class Estimator(ABC):
     task: ClassVar[str] = ""
     measures: ClassVar[tuple[str, ...]] = ()
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Put the options that all share into the description of each estimator."""
+        super().__init_subclass__(**options)
+        if cls.__doc__:  # absent under `python -OO`
+            cls.__doc__ = cls.__doc__.replace("{shared options}", _indented(SHARED_OPTIONS))
+
     @classmethod
     def parameter_names(cls) -> list[str]:
         """The names of the constructor's arguments."""
@@ -132,20 +161,44 @@ class Estimator(ABC):
         """Take back what `_learned` gave."""
 
     def save(self, folder: str | Path) -> None:
-        """Write the model into a folder: `config.json` and `model.safetensors`. An older model there is replaced."""
-        network = self._fitted()
+        """Write the model into a folder of its own; an older model there is replaced.
+
+        Args:
+            folder: gets `config.json`, `model.safetensors`, and `manifest.json` with the checksum of each.
+
+        Raises:
+            RunError: the system refused, or the folder holds something that is no model.
+        """
+        self._fitted()
+        with replace_folder(folder, CONFIG) as files:
+            self.write_files(files)
+
+    def write_files(self, files: FolderWriter) -> None:
+        """Write the model's files into a folder that may get others beside them."""
         parameters = {name: _storable(value) for name, value in self.get_params().items()}
         extra = {"estimator": type(self).__name__, "parameters": parameters, "learned": self._learned()}
-        save_model(Path(folder), network, extra)
+        write_model(files, self._fitted(), extra)
 
     @classmethod
     def load(cls, folder: str | Path, **changes: Any) -> Self:
         """The estimator that `save` wrote. Opens no pickle and runs no code from the folder.
 
-        changes: options to take instead of the saved ones, e.g. engine="native" for a model that was trained on a GPU
-        and is to predict where there is none; another engine than torch also leaves its device and precision behind.
+        Args:
+            folder: of the model.
+            changes: options to take instead of the saved ones, such as engine="native" for a model trained on a GPU. Another engine
+                than torch also leaves the saved device and precision behind.
+
+        Raises:
+            RunError: a file is missing or was changed after it was written, or the folder holds something else.
+            UsageError: a change that is no option, or cannot be.
         """
-        network, config = load_model(Path(folder))
+        return cls.read_files(open_folder(folder), **changes)
+
+    @classmethod
+    def read_files(cls, files: FolderReader, **changes: Any) -> Self:
+        """The estimator in a folder that is open; arguments and errors as of `load`."""
+        network, config = read_model(files)
+        folder = files.folder
         cls().set_params(**changes)  # names what is unknown
         if config.get("estimator") != cls.__name__:
             raise RunError(f"{folder} holds a {config.get('estimator')}, not a {cls.__name__}; use elman.load(folder)")
@@ -188,18 +241,18 @@ class Estimator(ABC):
         """
         mine = self._fitted()
         inputs = "dense" if mine.inputs == "embedding" else mine.inputs
-        found = from_torch(module, head, embedding=embedding, inputs=inputs, head_on=mine.head)
+        network = from_torch(module, head, embedding=embedding, inputs=inputs, head_on=mine.head)
         outside = ("input_size", "output_size", "inputs", "head", "bidirectional")
         problems = [
-            f"`{name}` must be {getattr(mine, name)!r} as this {type(self).__name__}'s; got {getattr(found, name)!r}"
+            f"`{name}` must be {getattr(mine, name)!r} as this {type(self).__name__}'s; got {getattr(network, name)!r}"
             for name in outside
-            if getattr(found, name) != getattr(mine, name)
+            if getattr(network, name) != getattr(mine, name)
         ]
         if problems:
             raise UsageError("the module does not fit: " + "; ".join(problems))
-        config = found.config()
+        config = network.config()
         self.set_params(**{name: config[name] for name in self.parameter_names() if name in config})
-        self._adopt(found)
+        self._adopt(network)
         return self
 
     def _streaming_network(self) -> Network:
@@ -233,11 +286,17 @@ class Estimator(ABC):
         return hasattr(self, "network_")
 
     @property
+    def engine_name(self) -> str:
+        """The name of the engine that this fitted model predicts with."""
+        self._fitted()
+        return self._engine.name
+
+    @property
     def _dtype(self) -> str:
         """The type of number that the engine computes in."""
         return dtype_of(self.engine, self.dtype)
 
-    def _network(self, **sizes: Any) -> Network:
+    def make_network(self, **sizes: Any) -> Network:
         """A fresh network of these sizes, with the estimator's options."""
         shared = ("cell", "hidden_size", "num_layers", "nonlinearity", "bias", "head_bias", "bidirectional", "dropout")
         network = Network(**{name: getattr(self, name) for name in shared}, **sizes)
@@ -261,16 +320,28 @@ class Estimator(ABC):
         network: Network,
         loss: Loss,
         batches: Batches,
-        valid: Batches | None,
-        watch: Watch,
+        validation: Batches | None,
         data: Sequence[Array],
         scored: Batches | None = None,
+        *,
+        callbacks: Callbacks,
+        checkpoint: str | Path | None,
+        resume: bool,
         **changes: Any,
     ) -> None:
-        """Train `network` on `batches` and keep `network_`, `history_`, `best_epoch_` and `seconds_`.
+        """Train a network, and set `network_`, `history_`, `best_epoch_` and `seconds_`.
 
-        data: what the batches are made from, so that a checkpoint of other data is not resumed. scored: see `train`.
-        changes: to the Training that the options describe.
+        Args:
+            network: with its first parameters.
+            loss: to minimise.
+            batches: to train on.
+            validation: to validate on, or None.
+            data: what the batches are made from, so that a checkpoint of other data is not resumed.
+            scored: see `training.train`.
+            callbacks: those of `fit`, as are `checkpoint` and `resume`.
+            checkpoint: a folder, or None.
+            resume: go on from the checkpoint there.
+            changes: to the `Training` that the options describe.
         """
         engine = self._make_engine(network, loss, self._optimiser(), backprop_steps=self.backprop_steps, seed=self.seed)
         plan = Training(
@@ -282,24 +353,29 @@ class Estimator(ABC):
         )
         skipped = {"epochs", "checkpoint_seconds", "device"}
         settings = {k: v for k, v in self.get_params().items() if k not in skipped}
-        done = training.train(
+        finished = training.train(
             engine,
             batches,
             replace(plan, **changes),
-            valid=valid,
+            validation=validation,
             scored=scored,
-            observers=watch.observers,
-            checkpoint=watch.checkpoint,
-            mark=training.fingerprint({**settings, "loss": repr(loss), "engine": engine.name}, *data),
-            resume=watch.resume,
+            callbacks=callbacks,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+            fingerprint=training.fingerprint_of({**settings, "loss": repr(loss), "engine": engine.name}, *data),
+            resume=resume,
         )
-        self._adopt(network.with_parameters(done.parameters))
-        self.history_, self.seconds_, self.best_epoch_ = done.history, done.seconds, done.best
+        self._adopt(network.with_parameters(finished.parameters))
+        self.history_, self.seconds_, self.best_epoch_ = finished.history, finished.seconds, finished.best
 
     def final_record(self) -> dict[str, Any]:
         """The history's record of the epoch whose weights were kept."""
         self._fitted()
         return self.history_[self.best_epoch_ if self.patience is not None else -1]
+
+
+def _indented(text: str) -> str:
+    """A text as it stands inside a class's description."""
+    return textwrap.indent(text.strip(), "    ").lstrip()
 
 
 def _storable(value: Any) -> Any:
@@ -311,20 +387,22 @@ def _storable(value: Any) -> Any:
 
 
 def _restored(value: Any) -> Any:
-    """The inverse of `_storable`."""
+    """The inverse of `_storable`; lists come back as the tuples they were."""
+    if isinstance(value, list):
+        return tuple(value)
     pairs = value.get("pairs") if isinstance(value, dict) else None
     return dict(pairs) if isinstance(pairs, list) else value
 
 
-def arrays_of(*parts: Sequences | Array | None) -> list[Array]:
+def arrays_in(*parts: Sequences | Array | None) -> list[Array]:
     """Everything of these that training can see, for a fingerprint."""
-    found: list[Array] = []
+    arrays: list[Array] = []
     for part in parts:
         if isinstance(part, Sequences):
-            found += [part.values] if part.lengths is None else [part.values, part.lengths]
+            arrays += [part.values] if part.lengths is None else [part.values, part.lengths]
         elif part is not None:
-            found.append(part)
-    return found
+            arrays.append(part)
+    return arrays
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
@@ -340,13 +418,17 @@ def check_share(name: str, value: float) -> float:
     return float(value)
 
 
-def held_out(count: int, share: float, seed: int, groups: Array | None = None) -> tuple[Array, Array]:
-    """Positions to train on and positions to watch, both sorted: `share` of `count`, at random, of each group alike."""
+def validation_split(count: int, share: float, seed: int, groups: Array | None = None) -> tuple[Array, Array]:
+    """Positions to train on and positions for validation, both sorted: `share` of `count`, at random, of each group alike."""
     generator = np.random.Generator(np.random.PCG64([seed, 1]))
     kinds = np.zeros(count, np.int64) if groups is None else groups
     chosen: list[Array] = []
     for kind in np.unique(kinds):
         members = np.flatnonzero(kinds == kind)
         chosen.append(generator.permutation(members)[: min(round(len(members) * share), len(members) - 1)])
-    watched = np.sort(np.concatenate(chosen))
-    return np.setdiff1d(np.arange(count), watched), watched
+    validation = np.sort(np.concatenate(chosen))
+    return np.setdiff1d(np.arange(count), validation), validation
+
+
+if Estimator.__doc__:
+    Estimator.__doc__ = Estimator.__doc__.replace("{shared options}", _indented(SHARED_OPTIONS))

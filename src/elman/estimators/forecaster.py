@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
@@ -20,9 +21,10 @@ from elman.engines import Loss
 from elman.errors import DataError, UsageError
 from elman.estimators.baselines import baseline_forecasts, forecast_errors
 from elman.estimators.calendar import calendar_features
-from elman.estimators.estimator import Estimator, Watch, arrays_of, check_share
+from elman.estimators.estimator import Estimator, arrays_in, check_share
 from elman.estimators.preparation import choose_preparation, preparation_from_config
 from elman.network import Network
+from elman.training import Callbacks
 
 PREDICT_BATCH = 256
 
@@ -48,8 +50,13 @@ class Fold(NamedTuple):
 
 
 class Backtest(NamedTuple):
-    """folds: every forecast made. metrics: of the forecaster, with `coverage`, the share of truths inside the interval.
-    baselines: the same measures by baseline's name."""
+    """Forecasts made from the past of a series, beside what came.
+
+    Attributes:
+        folds: every forecast made.
+        metrics: of the forecaster, with `coverage`, the share of true values inside the interval.
+        baselines: the same measures, by the baseline's name.
+    """
 
     folds: list[Fold]
     metrics: dict[str, float]
@@ -61,15 +68,27 @@ class Backtest(NamedTuple):
 class Forecaster(Estimator):
     """A recurrent network that continues time series.
 
-    horizon: K, the steps ahead. window: steps of history that the network sees; None for two seasons, at least 24, as
-    far as the series allows. strategy: `direct` answers all K steps at once; `recursive` predicts the next step and is
-    fed its own answers, for any horizon. season: steps in a cycle; None takes it from the times. transform, difference:
-    see `choose_preparation`. scale: of the prepared values of each series: standard or none. loss: mae, mse, huber.
-    interval: probability that low and high shall enclose. refit: after early stopping, train again on everything for
-    as many epochs as were best. `validation` is the last share of each series in time; the other options are those of
-    `Estimator`.
+    Its own options:
+        horizon: steps ahead, K.
+        window: steps of history that the network sees; None for two seasons, at least 24, as far as the series allows.
+        strategy: `direct` answers all K steps at once; `recursive` predicts the next step and is fed its own answers, for
+            any horizon.
+        season: steps in a cycle; None takes it from the times.
+        transform: `log`, `none`, or `auto` for a logarithm where swings grow with the level.
+        difference: a lag whose value is subtracted, `none`, or `auto`; see `choose_preparation`.
+        scale: of the prepared values of each series: `standard` or `none`.
+        loss: `mae`, `mse` or `huber`.
+        interval: probability that low and high shall enclose, between 0 and 1.
+        refit: after early stopping, train again on everything for as many epochs as were best.
 
-    After `fit`: `network_`, `history_`, `season_`, `window_`, `preparation_`.
+    `validation` is the last share of each series in time.
+
+    {shared options}
+
+    After `fit`:
+        network_, history_: the trained network; a record an epoch.
+        season_, window_: as chosen.
+        preparation_: what is done to values before the network sees them.
 
     >>> import numpy as np
     >>> wave = np.sin(np.arange(120) * 2 * np.pi / 12)
@@ -95,21 +114,33 @@ class Forecaster(Estimator):
 
     task: ClassVar[str] = "forecasting"
 
-    def fit(self, X: Any, y: None = None, *, watch: Watch | None = None) -> Forecaster:
-        """Train on one series (T,) or (T, C), several in a list, or `Series` read from a table.
+    def fit(
+        self, X: Any, y: None = None, *, callbacks: Callbacks = (), checkpoint: str | Path | None = None,
+        resume: bool = False,
+    ) -> Forecaster:  # fmt: skip
+        """Train.
 
-        y is there for scikit-learn and not used. Raises DataError for a series too short for window and horizon.
+        Args:
+            X: one series (T,) or (T, C), several in a list, or `Series` read from a table.
+            y: there for scikit-learn, not used.
+            callbacks: `Callback` objects, or functions called with each epoch's record.
+            checkpoint: a folder for the checkpoint; None keeps none and leaves Ctrl-C to Python.
+            resume: go on from the checkpoint in that folder, if there is one.
+
+        Raises:
+            DataError: a series too short for window and horizon.
+            UsageError: options that cannot be.
         """
         series = as_series(X)
         self._check_options(series)
         share = check_share("validation", self.validation)
         self._frequency = infer_frequency(series[0].ds)
         self.season_ = self.season or self._frequency.season
-        cuts = [len(s.y) - self._watched_steps(len(s.y)) for s in series]
+        cuts = [len(s.y) - self._validation_steps(len(s.y)) for s in series]
         for s, cut in zip(series, cuts, strict=True):
             if cut < 1:
                 raise DataError(
-                    f"series {s.unique_id!r} has {len(s.y)} steps; with {len(s.y) - cut} of them set aside to watch "
+                    f"series {s.unique_id!r} has {len(s.y)} steps; with {len(s.y) - cut} of them set aside for validation "
                     f"(`validation`, at least the `horizon` of {self.horizon}) nothing is left to learn from; "
                     "bring a longer series"
                 )
@@ -124,12 +155,12 @@ class Forecaster(Estimator):
         self.window_ = self.window or max(1, min(max(2 * self.season_, 24), shortest - self.horizon - 7))
         self._series, self.n_variables_ = series, series[0].y.shape[1]
         self.residuals_: Array | None = None
-        watch = watch or Watch()
-        self._fit_until(series, cuts, watch, watched=share > 0)
+        folder = None if checkpoint is None else Path(checkpoint)
+        self._fit_until(series, cuts, validate=share > 0, callbacks=callbacks, checkpoint=folder, resume=resume)
         if self.validation:
-            self.residuals_ = self._watched_residuals(series, cuts)
+            self.residuals_ = self._validation_residuals(series, cuts)
         if self.refit and self.validation and self.patience is not None:
-            self._refit(series, watch)
+            self._refit(series, None if folder is None else folder / "refit", resume)
         return self
 
     def forecast(self, X: Any = None, *, horizon: int | None = None) -> list[Forecast]:
@@ -186,7 +217,7 @@ class Forecaster(Estimator):
         series = as_series(X)
         if folds < 1:
             raise UsageError(f"`folds` must be at least 1; got {folds!r}")
-        done: list[Fold] = []
+        made: list[Fold] = []
         histories: list[Array] = []
         for fold in range(folds, 0, -1):
             heads = [_head(s, len(s.y) - fold * self.horizon) for s in series]
@@ -194,19 +225,19 @@ class Forecaster(Estimator):
             for number, forecast in enumerate(model.forecast()):
                 start = len(heads[number].y)
                 actual = series[number].y[start : start + self.horizon]
-                done.append(Fold(number, start, forecast, actual))
+                made.append(Fold(number, start, forecast, actual))
                 histories.append(heads[number].y)
         season = model.season_
-        truths = [f.actual for f in done]
-        metrics = forecast_errors(truths, [f.forecast.mean for f in done], histories, season)
-        inside = [(f.forecast.low <= f.actual) & (f.actual <= f.forecast.high) for f in done]
+        truths = [f.actual for f in made]
+        metrics = forecast_errors(truths, [f.forecast.mean for f in made], histories, season)
+        inside = [(f.forecast.low <= f.actual) & (f.actual <= f.forecast.high) for f in made]
         if self.validation:
             metrics["coverage"] = float(np.mean(inside))
         guesses = [baseline_forecasts(h, self.horizon, season) for h in histories]
         baselines = {
             name: forecast_errors(truths, [g[name] for g in guesses], histories, season) for name in guesses[0]
         }
-        return Backtest(done, metrics, baselines)
+        return Backtest(made, metrics, baselines)
 
     def _check_options(self, series: Sequence[Series]) -> None:
         problems = []
@@ -243,7 +274,7 @@ class Forecaster(Estimator):
             )
         return steps
 
-    def _watched_steps(self, length: int) -> int:
+    def _validation_steps(self, length: int) -> int:
         return max(self.horizon, round(length * self.validation)) if self.validation else 0
 
     def _check_history(self, s: Series, extra: int = 0) -> None:
@@ -267,8 +298,11 @@ class Forecaster(Estimator):
                 "transform='none'"
             )
 
-    def _fit_until(self, series: Sequence[Series], ends: Sequence[int], watch: Watch, *, watched: bool) -> None:
-        """Train on what lies before `ends`; watch what lies after."""
+    def _fit_until(
+        self, series: Sequence[Series], ends: Sequence[int], *, validate: bool, callbacks: Callbacks,
+        checkpoint: Path | None, resume: bool,
+    ) -> None:  # fmt: skip
+        """Train on what lies before `ends`; validate on what lies after."""
         lag = self.preparation_.lag
         for s, end in zip(series, ends, strict=True):
             self._check_history(_head(s, end), extra=self.horizon)
@@ -284,17 +318,20 @@ class Forecaster(Estimator):
         features = [np.concatenate((v, self._calendar(s)[lag:]), axis=1) for s, v in zip(series, z, strict=True)]
         span = self.window_ + self.horizon
         train = [np.arange(0, end - lag - span + 1) for end in ends]
-        later = [np.arange(max(0, end - lag - self.window_), len(v) - span + 1) for end, v in zip(ends, z, strict=True)]
+        after = [np.arange(max(0, end - lag - self.window_), len(v) - span + 1) for end, v in zip(ends, z, strict=True)]
         size = features[0].shape[1]
         outputs = self.n_variables_ * (self.horizon if self.strategy == "direct" else 1)
         head = "last" if self.strategy == "direct" else "every"
-        network = self._network(input_size=size, output_size=outputs, head=head)
+        network = self.make_network(input_size=size, output_size=outputs, head=head)
         batches = self._windows(features, z, train, batch_size=self.batch_size, shuffle=self.shuffle)
-        seen = None
-        if watched:
-            seen = self._windows(features, z, later, batch_size=PREDICT_BATCH, shuffle=False)
+        validation = None
+        if validate:
+            validation = self._windows(features, z, after, batch_size=PREDICT_BATCH, shuffle=False)
         times = [None if s.ds is None else s.ds.astype(np.int64) for s in series]
-        self._train(network, Loss(kind=self.loss), batches, seen, watch, arrays_of(*(s.y for s in series), *times))
+        self._train(
+            network, Loss(kind=self.loss), batches, validation, arrays_in(*(s.y for s in series), *times),
+            callbacks=callbacks, checkpoint=checkpoint, resume=resume,
+        )  # fmt: skip
 
     def _windows(
         self, features: Sequence[Array], z: Sequence[Array], starts: Sequence[Array], **options: Any
@@ -320,17 +357,16 @@ class Forecaster(Estimator):
         times = np.concatenate((s.ds, future_times(s.ds, self._frequency, ahead))) if ahead else s.ds
         return calendar_features(times, self._frequency)
 
-    def _refit(self, series: Sequence[Series], watch: Watch) -> None:
+    def _refit(self, series: Sequence[Series], checkpoint: Path | None, resume: bool) -> None:
         """Train afresh on everything, for as many epochs as were best; the history stays that of the first training."""
         history, best, seconds = self.history_, self.best_epoch_, self.seconds_
-        folder = None if watch.checkpoint is None else watch.checkpoint / "refit"
-        asked = self.epochs, self.patience
+        options = self.epochs, self.patience
         try:
             self.epochs, self.patience = best + 1, None
-            again = Watch(checkpoint=folder, resume=watch.resume)
-            self._fit_until(series, [len(s.y) for s in series], again, watched=False)
+            ends = [len(s.y) for s in series]
+            self._fit_until(series, ends, validate=False, callbacks=(), checkpoint=checkpoint, resume=resume)
         finally:
-            self.epochs, self.patience = asked
+            self.epochs, self.patience = options
         self.history_, self.best_epoch_, self.seconds_ = history, best, seconds + self.seconds_
 
     def _forecast(self, s: Series, steps: int) -> Forecast:
@@ -363,17 +399,17 @@ class Forecaster(Estimator):
             ahead = np.stack(answers)
         return self.preparation_.continued(s.y, ahead * spread + mean)
 
-    def _watched_residuals(self, series: Sequence[Series], cuts: Sequence[int]) -> Array:
+    def _validation_residuals(self, series: Sequence[Series], cuts: Sequence[int]) -> Array:
         """How far off forecasts were on the part set aside: for each step ahead the distance that `interval` of them
         stayed within, (K, C), on the scale after the logarithm (split conformal prediction)."""
-        found = []
+        errors = []
         for s, cut in zip(series, cuts, strict=True):
             y = np.log(s.y) if self.preparation_.log else s.y
             for end in range(cut, len(s.y) - self.horizon + 1):
-                found.append(np.abs(self._continue(_head(s, end), self.horizon) - y[end : end + self.horizon]))
-        count = len(found)
+                errors.append(np.abs(self._continue(_head(s, end), self.horizon) - y[end : end + self.horizon]))
+        count = len(errors)
         level = min(1.0, np.ceil((count + 1) * self.interval) / count)
-        reach = np.quantile(np.stack(found), level, axis=0, method="higher")
+        reach = np.quantile(np.stack(errors), level, axis=0, method="higher")
         return np.asarray(np.maximum.accumulate(reach, axis=0))
 
     def _streaming_network(self) -> Network:
@@ -391,15 +427,15 @@ class Forecaster(Estimator):
             "series": [
                 {
                     "unique_id": s.unique_id,
-                    "ds": None if s.ds is None else [str(t) for t in s.ds[-self._kept() :]],
-                    "y": s.y[-self._kept() :].tolist(),
+                    "ds": None if s.ds is None else [str(t) for t in s.ds[-self._context_steps() :]],
+                    "y": s.y[-self._context_steps() :].tolist(),
                     "steps": len(s.y),
                 }
                 for s in self._series
             ],
         }
 
-    def _kept(self) -> int:
+    def _context_steps(self) -> int:
         """How many last steps of a series a saved model needs to go on from it."""
         return self.window_ + self.preparation_.lag
 
@@ -417,15 +453,15 @@ def as_series(X: Any) -> list[Series]:
     items = X if isinstance(X, list) and not (X and np.isscalar(X[0])) else [X]
     if not items:
         raise DataError("`X` holds no series; give at least one")
-    found = [item if isinstance(item, Series) else _from_array(item, i) for i, item in enumerate(items)]
-    for s in found:
+    series = [item if isinstance(item, Series) else _from_array(item, i) for i, item in enumerate(items)]
+    for s in series:
         bad = np.argwhere(~np.isfinite(s.y))
         if len(bad):
             raise DataError(
                 f"series {s.unique_id!r} must hold finite numbers; step {bad[0][0]} (from 0) of variable {bad[0][1]} is "
                 f"{s.y[tuple(bad[0])]}. Fill or drop it first"
             )
-    return found
+    return series
 
 
 def _from_array(item: Any, index: int) -> Series:

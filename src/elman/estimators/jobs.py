@@ -21,7 +21,7 @@ from elman.estimators.estimator import Estimator
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One model to fit: an estimator, what its `fit` is given by position (X and y), and by name (`valid`, `watch`)."""
+    """One model to fit: an estimator, what `fit` takes by position (X and y), and by name (`validation_data`, ...)."""
 
     estimator: Estimator
     data: tuple[Any, ...]
@@ -36,53 +36,64 @@ class Outcome(NamedTuple):
     error: ElmanError | None
 
 
-Told = Callable[[Outcome, int, int], None]
-"""told(outcome, done, total): called as soon as a job is over, in the order in which they end."""
+OnOutcome = Callable[[Outcome, int, int], None]
+"""on_outcome(outcome, count, total): called as soon as a job is over, in the order in which they end; `count` of `total` are."""
 
 
-def fit_many(jobs: Mapping[str, Job], *, n_jobs: int | None = None, told: Told | None = None) -> dict[str, Outcome]:
-    """Fit every job's estimator, `n_jobs` at a time, and return what became of them under their names, in the same order.
+def fit_many(
+    jobs: Mapping[str, Job], *, n_jobs: int | None = None, on_outcome: OnOutcome | None = None
+) -> dict[str, Outcome]:
+    """Fit many estimators, several at a time. The numbers are the same bits for any `n_jobs`.
 
-    jobs: by name. Each estimator is cloned and the clone fitted, so that those given stay as they are; `Outcome.result` is the
-    fitted one. n_jobs: 1 for one after the other; more for so many worker processes; -1 for one a core; None for what
-    `joblib.parallel_config` says, else 1. told: see `Told`. The numbers are the same bits for any `n_jobs`.
+    An error in one job does not stop the others: it is that job's outcome. Ctrl-C stops them all; what had a `checkpoint` can be
+    resumed from there.
 
-    An error in one job does not stop the others: it is that job's outcome. Ctrl-C stops them all; what had a
-    `watch` with a checkpoint is resumed from there. Raises MissingExtraError where joblib is needed and not
-    installed, and UsageError for an `n_jobs` that cannot be.
+    Args:
+        jobs: by name. Each estimator is cloned and the clone fitted, so that the one in the job stays as it is.
+        n_jobs: 1 for one after the other; more for so many worker processes; -1 for one a core; None for what
+            `joblib.parallel_config` says, else 1.
+        on_outcome: called as soon as a job is over; see `OnOutcome`.
+
+    Returns:
+        What became of the jobs, by name, in the same order; `Outcome.result` is the fitted estimator.
+
+    Raises:
+        MissingExtraError: joblib is needed and not installed.
+        UsageError: an `n_jobs` that cannot be.
 
     >>> import numpy as np
     >>> from elman.estimators import SequenceClassifier
     >>> x = np.random.default_rng(0).normal(size=(60, 8, 1))
     >>> sizes = {f"{h} units": SequenceClassifier(hidden_size=h, epochs=5) for h in (2, 8)}
-    >>> done = fit_many({name: Job(model, (x, x.sum((1, 2)) > 0)) for name, model in sizes.items()})
-    >>> [(name, outcome.result.hidden_size, outcome.error) for name, outcome in done.items()]
+    >>> outcomes = fit_many({name: Job(model, (x, x.sum((1, 2)) > 0)) for name, model in sizes.items()})
+    >>> [(name, outcome.result.hidden_size, outcome.error) for name, outcome in outcomes.items()]
     [('2 units', 2, None), ('8 units', 8, None)]
     """
-    return run_jobs(_fit, {name: (_placed(job),) for name, job in jobs.items()}, n_jobs=n_jobs, told=told)
+    work = {name: (_with_absolute_checkpoint(job),) for name, job in jobs.items()}
+    return run_jobs(_fit, work, n_jobs=n_jobs, on_outcome=on_outcome)
 
 
 def run_jobs(
-    work: Callable[..., Any], jobs: Mapping[str, tuple[Any, ...]], *, n_jobs: int | None, told: Told | None
+    work: Callable[..., Any], jobs: Mapping[str, tuple[Any, ...]], *, n_jobs: int | None, on_outcome: OnOutcome | None
 ) -> dict[str, Outcome]:
     """Call `work` with each job's arguments. The other arguments, and what is returned, are those of `fit_many`."""
     if n_jobs is not None and (not isinstance(n_jobs, Integral) or isinstance(n_jobs, bool) or n_jobs == 0):
         raise UsageError(f"`n_jobs` must be a whole number other than 0, or None; got {n_jobs!r}. -1 takes every core")
-    found: dict[str, Outcome] = {}
+    ended: dict[str, Outcome] = {}
     with contextlib.closing(_outcomes(work, jobs, n_jobs)) as outcomes:
         for outcome in outcomes:
-            found[outcome.name] = outcome
-            if told is not None:
-                told(outcome, len(found), len(jobs))
-    return {name: found[name] for name in jobs}
+            ended[outcome.name] = outcome
+            if on_outcome is not None:
+                on_outcome(outcome, len(ended), len(jobs))
+    return {name: ended[name] for name in jobs}
 
 
-def _placed(job: Job) -> Job:
+def _with_absolute_checkpoint(job: Job) -> Job:
     """The job with its checkpoint's whole path: a worker process has a working folder of its own."""
-    watch = job.options.get("watch")
-    if watch is None or watch.checkpoint is None:
+    folder = job.options.get("checkpoint")
+    if folder is None:
         return job
-    return replace(job, options={**job.options, "watch": replace(watch, checkpoint=Path(watch.checkpoint).absolute())})
+    return replace(job, options={**job.options, "checkpoint": Path(folder).absolute()})
 
 
 def _fit(job: Job) -> Estimator:
@@ -141,5 +152,5 @@ def _attempt(work: Callable[..., Any], name: str, arguments: tuple[Any, ...]) ->
 
 def _as_ours(error: Exception, beginning: str) -> ElmanError:
     """An error of somebody else's as one of ours, which can be sent from process to process."""
-    told = str(error).strip().partition("\n")[0]
-    return ElmanError(f"{beginning}{type(error).__name__}: {told}" if told else f"{beginning}{type(error).__name__}")
+    words = str(error).strip().partition("\n")[0]
+    return ElmanError(f"{beginning}{type(error).__name__}: {words}" if words else f"{beginning}{type(error).__name__}")

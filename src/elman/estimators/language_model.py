@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -17,9 +18,10 @@ from elman.data.batches import TextBatches
 from elman.data.vocabulary import Vocabulary, join_units
 from elman.engines import Batch, Loss
 from elman.errors import DataError, UsageError
-from elman.estimators.estimator import Estimator, Watch, arrays_of, check_share
+from elman.estimators.estimator import Estimator, arrays_in, check_share
 from elman.estimators.ngram import NGram
 from elman.estimators.sampling import Sampler
+from elman.training import Callbacks
 
 READ_AT_ONCE = 512
 
@@ -29,13 +31,21 @@ READ_AT_ONCE = 512
 class LanguageModel(Estimator):
     """A recurrent network that predicts the next character, byte or word of a text.
 
-    unit: `char`, `byte` or `word`. min_frequency: rarer tokens become `<unk>`. sampling: `sequential` reads the text in
-    `batch_size` rows side by side and carries the state on; `random` draws pieces and starts each from zero.
-    embedding_size: size of the learned table of token vectors; 0 for one-hot inputs. validation: the last share of the
-    text, set aside to watch. steps: tokens in a piece. `shuffle` and `carry` follow from `sampling`.
+    Its own options:
+        unit: `char`, `byte` or `word`.
+        min_frequency: tokens that come less often become `<unk>`.
+        sampling: `sequential` reads the text in `batch_size` rows side by side and carries the state on; `random` draws
+            pieces and starts each from zero.
+        embedding_size: size of the learned table of token vectors; 0 for one-hot inputs.
 
-    After `fit`: `vocabulary_`, `network_`, `history_`, `ngram_loss_` and `ngram_order_` (the floor on the held-out
-    part, None without one).
+    `validation` is the last share of the text, and `steps` counts tokens. `shuffle` and `carry` follow from `sampling`.
+
+    {shared options}
+
+    After `fit`:
+        vocabulary_: the tokens.
+        network_, history_: the trained network; a record an epoch.
+        ngram_loss_, ngram_order_: of the n-gram floor on the validation part; None without one.
 
     >>> model = LanguageModel(hidden_size=16, epochs=60, steps=8, batch_size=4, learning_rate=0.02, validation=0.0)
     >>> model.fit("the cat sat on the mat. " * 20).generate("the cat", length=8, temperature=0)
@@ -57,36 +67,56 @@ class LanguageModel(Estimator):
     measures: ClassVar[tuple[str, ...]] = ("perplexity",)
 
     def fit(
-        self, X: str, y: None = None, *, valid: str | None = None, vocabulary: Vocabulary | None = None,
-        watch: Watch | None = None,
+        self, X: str, y: None = None, *, validation_data: str | None = None, vocabulary: Vocabulary | None = None,
+        callbacks: Callbacks = (), checkpoint: str | Path | None = None, resume: bool = False,
     ) -> LanguageModel:  # fmt: skip
-        """Train on the text X. y is there for scikit-learn and not used.
+        """Train.
 
-        valid: text to watch instead of the last share of X. vocabulary: to use instead of that of the training part.
-        Raises DataError for a text too short, and UsageError for options that cannot be.
+        Args:
+            X: one text.
+            y: there for scikit-learn, not used.
+            validation_data: a text to validate on, instead of the last share of X.
+            vocabulary: to use instead of that of the training part.
+            callbacks: `Callback` objects, or functions called with each epoch's record.
+            checkpoint: a folder for the checkpoint; None keeps none and leaves Ctrl-C to Python.
+            resume: go on from the checkpoint in that folder, if there is one.
+
+        Raises:
+            DataError: a text too short, or no text.
+            UsageError: options that cannot be.
         """
-        text, held = self._split(X, valid)
+        text, validation_text = self.split(X, validation_data)
         self.vocabulary_ = vocabulary or Vocabulary.of(text, unit=self.unit, min_frequency=self.min_frequency)
         size = self.vocabulary_.size
         tokens = self.vocabulary_.encode(text)
         batches = TextBatches(
             tokens, batch_size=self.batch_size, steps=self.steps or 64, sampling=self.sampling, seed=self.seed
         )
-        seen = None if held is None else self.vocabulary_.encode(held)
-        watched = None if seen is None else self._watched(seen)
+        validation_tokens = None if validation_text is None else self.vocabulary_.encode(validation_text)
+        validation_batches = None if validation_tokens is None else self._validation_batches(validation_tokens)
         inputs = "embedding" if self.embedding_size else "one_hot"
-        network = self._network(
+        network = self.make_network(
             input_size=size, output_size=size, inputs=inputs, embedding_size=self.embedding_size, head="every"
         )
-        self._train(network, Loss(kind="cross_entropy"), batches, watched, watch or Watch(), arrays_of(tokens, seen))
-        self._measure_floor(tokens, held)
+        self._train(
+            network, Loss(kind="cross_entropy"), batches, validation_batches, arrays_in(tokens, validation_tokens),
+            callbacks=callbacks, checkpoint=checkpoint, resume=resume,
+        )  # fmt: skip
+        self._measure_floor(tokens, validation_text)
         return self
 
     def measure(self, text: str) -> dict[str, float]:
-        """How well the text is predicted, read as one stream from zero state, the first token given.
+        """How well a text is predicted, read as one stream from zero state, its first token known.
 
-        loss: nats a token. perplexity: exp(loss). bits_per_character, bits_per_byte: of the text in UTF-8, so that
-        models of different units can be compared.
+        Args:
+            text: at least two tokens.
+
+        Returns:
+            loss: nats a token. perplexity: exp(loss). bits_per_character and bits_per_byte (of the text in UTF-8): they
+            compare models of different units.
+
+        Raises:
+            DataError: a text of fewer than two tokens.
         """
         network = self._fitted()
         tokens = self.vocabulary_.encode(text)
@@ -97,8 +127,8 @@ class LanguageModel(Estimator):
         state, total = None, 0.0
         for first in range(0, len(tokens) - 1, READ_AT_ONCE):
             piece = tokens[first : first + READ_AT_ONCE + 1][None]
-            found = engine.evaluate(Batch(piece[:, :-1], piece[:, 1:]), state)
-            state, total = found.state, total + found.loss
+            evaluation = engine.evaluate(Batch(piece[:, :-1], piece[:, 1:]), state)
+            state, total = evaluation.state, total + evaluation.loss
         return _measures(total / (len(tokens) - 1), len(tokens), text)
 
     def perplexity(self, text: str) -> float:
@@ -116,11 +146,11 @@ class LanguageModel(Estimator):
     def floor(self, train: str, test: str) -> dict[str, float]:
         """The same measures for an n-gram model counted on `train`, with this model's vocabulary; and its `order`."""
         self._fitted()
-        tokens, held = self.vocabulary_.encode(train), self.vocabulary_.encode(test)
-        if len(held) < 2:
-            raise DataError(f"`test` must have at least 2 tokens to be measured; got {len(held)}")
+        tokens, test_tokens = self.vocabulary_.encode(train), self.vocabulary_.encode(test)
+        if len(test_tokens) < 2:
+            raise DataError(f"`test` must have at least 2 tokens to be measured; got {len(test_tokens)}")
         ngram = NGram.fit(tokens, self.vocabulary_.size)
-        return {**_measures(ngram.loss(held, start=1), len(held), test), "order": ngram.order}
+        return {**_measures(ngram.loss(test_tokens, start=1), len(test_tokens), test), "order": ngram.order}
 
     def predict_proba(self, X: str) -> Array:
         """Probabilities of the token after X, (V,) in the order of `vocabulary_.tokens`."""
@@ -137,10 +167,22 @@ class LanguageModel(Estimator):
         self, prompt: str, length: int = 200, *, temperature: float = 1.0, top_k: int | None = None,
         top_p: float | None = None, seed: int | None = None, stop: str | None = None,
     ) -> str:  # fmt: skip
-        """What comes after the prompt: `length` tokens, or up to and including the text `stop`.
+        """Write on after a prompt.
 
-        temperature, top_k, top_p: see `Sampler`; temperature 0 always takes the most probable token. seed: of the draws;
-        None draws anew each time. Raises UsageError for a bidirectional network, which reads the future.
+        Args:
+            prompt: the beginning of the text, at least one character.
+            length: tokens to write.
+            temperature: 0 always takes the most probable token, 1 draws from the model's own probabilities, more is wilder.
+            top_k: draw from the k most probable tokens only; None for all.
+            top_p: draw from the fewest tokens whose probabilities reach p; None for all.
+            seed: of the draws; None draws anew each time.
+            stop: end after this text.
+
+        Returns:
+            The text after the prompt, up to and including `stop`.
+
+        Raises:
+            UsageError: a bidirectional network, which reads the future; an option that cannot be.
         """
         sampler = Sampler(temperature=temperature, top_k=top_k, top_p=top_p)
         tokens: list[str] = []
@@ -173,32 +215,36 @@ class LanguageModel(Estimator):
             raise UsageError("`prompt` must not be empty; give the beginning of a text, at least one character")
         return tokens
 
-    def _split(self, text: str, valid: str | None) -> tuple[str, str | None]:
+    def split(self, text: str, validation_data: str | None = None) -> tuple[str, str | None]:
+        """The text that `fit` trains on and the one it validates on, None for none."""
         if not isinstance(text, str):
             raise DataError(f"`X` must be one text (str); got {type(text).__name__}")
         share = check_share("validation", self.validation)
-        if valid is not None or not share:
-            return text, valid
+        if validation_data is not None or not share:
+            return text, validation_data
         cut = len(text) - round(len(text) * share)
         return text[:cut], text[cut:]
 
-    def _watched(self, tokens: Array) -> TextBatches:
-        """The held-out text in as many rows as leave each at least a piece long."""
+    def _validation_batches(self, tokens: Array) -> TextBatches:
+        """The validation text in as many rows as leave each at least a piece long."""
         steps = min(self.steps or 64, max(1, len(tokens) - 1))
         rows = max(1, min(self.batch_size, (len(tokens) - 1) // (steps * 4)))
         if len(tokens) < 2:
             raise DataError(
-                f"the held-out text has {len(tokens)} tokens, at least 2 are needed; "
+                f"the validation text has {len(tokens)} tokens, at least 2 are needed; "
                 "bring more text, or set validation=0 and patience=None"
             )
         return TextBatches(tokens, batch_size=rows, steps=steps, fixed_offset=True)
 
-    def _measure_floor(self, tokens: Array, held: str | None) -> None:
+    def _measure_floor(self, tokens: Array, validation_text: str | None) -> None:
         self.ngram_loss_: float | None = None
         self.ngram_order_: int | None = None
-        if held is not None:
+        if validation_text is not None:
             ngram = NGram.fit(tokens, self.vocabulary_.size)
-            self.ngram_loss_, self.ngram_order_ = ngram.loss(self.vocabulary_.encode(held), start=1), ngram.order
+            self.ngram_loss_, self.ngram_order_ = (
+                ngram.loss(self.vocabulary_.encode(validation_text), start=1),
+                ngram.order,
+            )
 
     def _learned(self) -> dict[str, Any]:
         return {

@@ -62,21 +62,21 @@ class NGram:
     def losses(self, tokens: Array, start: int = 0) -> Array:
         """`loss` for every order from 1 up, (order,)."""
         p = np.full(len(tokens), 1.0 / self.vocabulary)
-        found: list[Array] = []
+        losses: list[Array] = []
         for level, counts in enumerate(self.counts):
             if level >= len(tokens):  # no token has so many before it
-                found.append(found[-1])
+                losses.append(losses[-1])
                 continue
             contexts = _contexts(tokens, self.vocabulary, level)
             place = np.minimum(np.searchsorted(counts.contexts, contexts), len(counts.contexts) - 1)
             known = counts.contexts[place] == contexts
             pairs = contexts * self.vocabulary + tokens[level:]
             pair = np.minimum(np.searchsorted(counts.pairs, pairs), len(counts.pairs) - 1)
-            seen = np.where(counts.pairs[pair] == pairs, counts.pair_counts[pair], 0)
-            mixed = (seen + counts.distinct[place] * p[level:]) / (counts.totals[place] + counts.distinct[place])
+            observed = np.where(counts.pairs[pair] == pairs, counts.pair_counts[pair], 0)
+            mixed = (observed + counts.distinct[place] * p[level:]) / (counts.totals[place] + counts.distinct[place])
             p[level:] = np.where(known, mixed, p[level:])
-            found.append(-np.log(p[start:]).mean())
-        return np.array(found)
+            losses.append(-np.log(p[start:]).mean())
+        return np.array(losses)
 
 
 def _contexts(tokens: Array, vocabulary: int, length: int) -> Array:

@@ -6,29 +6,34 @@ Shapes: T steps of history, C variables, K steps ahead.
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Self, final
+from typing import Any, NamedTuple, Self, TypeGuard, final
 
 import numpy as np
 
 from elman.data.frames import Series
 from elman.errors import DataError, ElmanError, NotFittedError, RunError, UsageError
-from elman.estimators.estimator import Watch, did_you_mean
+from elman.estimators.estimator import did_you_mean
 from elman.estimators.forecaster import Backtest, Forecast, Forecaster, as_series
-from elman.estimators.jobs import Job, Outcome, Told, fit_many, run_jobs
+from elman.estimators.jobs import Job, OnOutcome, Outcome, fit_many, run_jobs
 from elman.estimators.tags import sklearn_tags
-from elman.network import FORMAT, replacing
+from elman.files import FORMAT, json_text, open_folder, replace_folder
+from elman.network import CONFIG
+from elman.version import VERSION
 
 
 class PerSeriesBacktest(NamedTuple):
-    """by_series: the backtest of each series, by its unique_id. errors: of the series that could not be tested.
+    """Backtests of many series.
 
-    metrics and baselines: the mean over the series of each measure that all of them have, as `Backtest` has them.
+    Attributes:
+        by_series: the backtest of each series, by its unique_id.
+        errors: of the series that could not be tested, by unique_id.
+        metrics: the mean over the series of each measure that all of them have.
+        baselines: the same, by the baseline's name.
     """
 
     by_series: dict[str, Backtest]
@@ -50,13 +55,17 @@ class PerSeriesBacktest(NamedTuple):
 class PerSeries:
     """Many time series, a `Forecaster` for each, fitted side by side.
 
-    forecaster: an unfitted Forecaster, cloned for each series; its `season`, `window` and the like, where they are None, are
-    found for each series by itself. n_jobs: models fitted at a time; 1 for one after the other, more for worker processes, -1 for
-    one a core, None for what `joblib.parallel_config` says, else 1. The numbers are the same bits for any `n_jobs`.
-
     A series that cannot be fitted costs the others nothing: it has no model, its error is kept, and a warning tells of it.
 
-    After `fit`: `models_` and `errors_`, the fitted forecasters and the errors, both by unique_id.
+    Args:
+        forecaster: an unfitted Forecaster, cloned for each series. Its `season`, `window` and the like, where they are None, are
+            chosen for each series by itself.
+        n_jobs: models fitted at a time: 1 for one after the other, more for worker processes, -1 for one a core, None for what
+            `joblib.parallel_config` says, else 1. The numbers are the same bits for any `n_jobs`.
+
+    After `fit`:
+        models_: the fitted forecasters, by unique_id.
+        errors_: the errors of the others, by unique_id.
 
     >>> import numpy as np
     >>> waves = [np.sin(np.arange(60) * 2 * np.pi / season) for season in (6, 12)]
@@ -91,23 +100,31 @@ class PerSeries:
         """An unfitted one with the same arguments, but for `changes`."""
         return type(self)(**{"forecaster": self.forecaster.clone(), "n_jobs": self.n_jobs, **changes})
 
-    def fit(self, X: Any, y: None = None, *, watch: Watch | None = None, told: Told | None = None) -> Self:
-        """Train a model for each series of X: a list of arrays (T,) or (T, C), or of `Series` read from a table.
+    def fit(
+        self, X: Any, y: None = None, *, checkpoint: str | Path | None = None, resume: bool = False,
+        on_outcome: OnOutcome | None = None,
+    ) -> Self:  # fmt: skip
+        """Train a model for each series.
 
-        y is there for scikit-learn and not used. watch: `checkpoint` is a folder that gets one for each series, `resume` goes on
-        from there, and `observers` there can be none, as the models train in other processes. told: called with
-        every series' `Outcome`. Warns where some series could not be fitted, and raises the first series' error
-        where none could.
+        Args:
+            X: a list of arrays (T,) or (T, C), or of `Series` read from a table.
+            y: there for scikit-learn, not used.
+            checkpoint: a folder that gets a checkpoint for each series; None keeps none.
+            resume: go on from the checkpoints in that folder.
+            on_outcome: called as soon as a series is fitted, or has failed; see `OnOutcome`. The models train in other
+                processes, so there are no `callbacks` of single epochs.
+
+        Warns where some series could not be fitted.
+
+        Raises:
+            ElmanError: the first series' error, where none could be fitted.
         """
         series = self._series_of(X)
-        watch = watch or Watch()
-        if watch.observers:
-            raise UsageError("`watch` of a PerSeries can have no `observers`; give `told`, which hears of each series")
         jobs = {
-            s.unique_id: Job(self.forecaster, ([s],), {"watch": _its_own(watch, number)})
+            s.unique_id: Job(self.forecaster, ([s],), {"checkpoint": _folder_of(checkpoint, number), "resume": resume})
             for number, s in enumerate(series)
         }
-        outcomes = fit_many(jobs, n_jobs=self.n_jobs, told=told)
+        outcomes = fit_many(jobs, n_jobs=self.n_jobs, on_outcome=on_outcome)
         models, errors = _sorted_out(outcomes, "fitted")
         self.models_: dict[str, Forecaster] = models
         self.errors_ = errors
@@ -143,49 +160,64 @@ class PerSeries:
         """The mean over the series of `Forecaster.score`."""
         return float(np.mean([self.model_of(s).score([s]) for s in as_series(X)]))
 
-    def backtest(self, X: Any, *, folds: int = 3, told: Told | None = None) -> PerSeriesBacktest:
+    def backtest(self, X: Any, *, folds: int = 3, on_outcome: OnOutcome | None = None) -> PerSeriesBacktest:
         """`Forecaster.backtest` of each series by itself: every fold fits a network afresh on what lies before it.
 
-        The models that `fit` made play no part. told: called with every series' `Outcome`.
+        The models that `fit` made play no part.
+
+        Args:
+            X: series, as for `fit`.
+            folds: of each series.
+            on_outcome: called as soon as a series is tested, or has failed; see `OnOutcome`.
         """
         series = self._series_of(X)
         jobs = {s.unique_id: (self.forecaster, s, folds) for s in series}
-        found, errors = _sorted_out(run_jobs(_backtest, jobs, n_jobs=self.n_jobs, told=told), "tested")
-        tested: list[Backtest] = list(found.values())
+        by_series, errors = _sorted_out(run_jobs(_backtest, jobs, n_jobs=self.n_jobs, on_outcome=on_outcome), "tested")
+        tested: list[Backtest] = list(by_series.values())
         names = [name for name in tested[0].baselines if all(name in b.baselines for b in tested)]
         baselines = {name: mean_measures([b.baselines[name] for b in tested]) for name in names}
-        return PerSeriesBacktest(found, errors, mean_measures([b.metrics for b in tested]), baselines)
+        return PerSeriesBacktest(by_series, errors, mean_measures([b.metrics for b in tested]), baselines)
 
     def save(self, folder: str | Path) -> None:
-        """Write every model into a folder: `config.json`, and in `models/` a model folder a series. An older one is replaced."""
-        from elman import version
+        """Write every model into a folder; an older one is replaced.
 
+        Args:
+            folder: gets `config.json`, in `models/` a model folder a series, and `manifest.json` with the checksum of each.
+
+        Raises:
+            RunError: the system refused, or the folder holds something that is no model.
+        """
         models = self._fitted()
         errors = {name: str(error) for name, error in self.errors_.items()}
         config = {
-            "format": FORMAT, "elman": version.VERSION, "estimator": "PerSeries", "series": list(models), "errors": errors,
+            "format": FORMAT, "elman": VERSION, "estimator": "PerSeries", "series": list(models), "errors": errors,
         }  # fmt: skip
-        with replacing(Path(folder)) as new:
+        with replace_folder(folder, CONFIG) as files:
+            files.write(CONFIG, json_text(config, indent=2) + "\n")
             for number, model in enumerate(models.values()):
-                model.save(new / "models" / _numbered(number))
-            text = json.dumps(config, indent=2, ensure_ascii=False)
-            (new / "config.json").write_text(text + "\n", encoding="utf-8")
+                model.write_files(files.inside(f"models/{_numbered(number)}"))
 
     @classmethod
     def load(cls, folder: str | Path, **changes: Any) -> Self:
-        """The models that `save` wrote; `changes` as in `Estimator.load`. Opens no pickle and runs no code from the folder."""
-        path = Path(folder) / "config.json"
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-            kind, names, errors = config.get("estimator"), config.get("series"), config.get("errors")
-        except (OSError, ValueError, AttributeError, RecursionError) as error:
-            raise RunError(f"{path} cannot be read as models of many series: {error}; train again") from error
+        """The models that `save` wrote. Opens no pickle and runs no code from the folder.
+
+        Args:
+            folder: one that `save` made.
+            **changes: options to take instead of the saved ones, as in `Estimator.load`.
+
+        Raises:
+            RunError: a file is missing or was changed after it was written, or the folder holds something else.
+        """
+        files = open_folder(folder, what="set of models")
+        config = files.read_json(CONFIG)
+        kind, names, errors = config.get("estimator"), config.get("series"), config.get("errors")
         if kind != cls.__name__:
             raise RunError(f"{folder} holds a {kind}, not a {cls.__name__}; use elman.load(folder)")
-        if config.get("format") != FORMAT or not _is_list_of_texts(names) or not isinstance(errors, dict):
-            raise RunError(f"{path} is damaged, or of another version of Elman; train again")
+        if not _is_list_of_texts(names) or not isinstance(errors, dict):
+            raise RunError(f"{files.folder / CONFIG} does not name its series; train again")
         models = {
-            name: Forecaster.load(Path(folder) / "models" / _numbered(n), **changes) for n, name in enumerate(names)
+            name: Forecaster.read_files(files.inside(f"models/{_numbered(number)}"), **changes)
+            for number, name in enumerate(names)
         }
         loaded = cls(forecaster=next(iter(models.values())).clone())
         loaded.models_ = models
@@ -230,9 +262,9 @@ class PerSeries:
         return hasattr(self, "models_")
 
 
-def _its_own(watch: Watch, number: int) -> Watch:
-    folder = None if watch.checkpoint is None else watch.checkpoint / _numbered(number)
-    return replace(watch, checkpoint=folder)
+def _folder_of(checkpoint: str | Path | None, number: int) -> Path | None:
+    """The checkpoint folder of the series of this number."""
+    return None if checkpoint is None else Path(checkpoint) / _numbered(number)
 
 
 def _numbered(number: int) -> str:
@@ -244,7 +276,7 @@ def _backtest(forecaster: Forecaster, s: Series, folds: int) -> Backtest:
     return forecaster.backtest([s], folds=folds)
 
 
-def _sorted_out(outcomes: Mapping[str, Outcome], done: str) -> tuple[dict[str, Any], dict[str, ElmanError]]:
+def _sorted_out(outcomes: Mapping[str, Outcome], verb: str) -> tuple[dict[str, Any], dict[str, ElmanError]]:
     """Results and errors by name. Where there are errors alone, the first is raised."""
     errors = {name: outcome.error for name, outcome in outcomes.items() if outcome.error is not None}
     results = {name: outcome.result for name, outcome in outcomes.items() if outcome.error is None}
@@ -252,7 +284,7 @@ def _sorted_out(outcomes: Mapping[str, Outcome], done: str) -> tuple[dict[str, A
         name, first = next(iter(errors.items()))
         if len(errors) == 1:
             raise first
-        raise type(first)(f"none of {len(errors)} series could be {done}; the first is {name!r}: {first}") from first
+        raise type(first)(f"none of {len(errors)} series could be {verb}; the first is {name!r}: {first}") from first
     return results, errors
 
 
@@ -262,7 +294,7 @@ def mean_measures(measures: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([m[name] for m in measures])) for name in shared}
 
 
-def _is_list_of_texts(value: Any) -> bool:
+def _is_list_of_texts(value: Any) -> TypeGuard[list[str]]:
     return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
 
 

@@ -14,8 +14,13 @@ from elman.errors import UsageError
 @final
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """temperature: 0 takes the most probable token, 1 draws from the network's own probabilities, more is wilder.
-    top_k: draw from the k most probable only. top_p: draw from the fewest tokens whose probabilities reach p."""
+    """How a token is drawn.
+
+    Args:
+        temperature: 0 takes the most probable token, 1 draws from the network's own probabilities, more is wilder.
+        top_k: draw from the k most probable tokens only; None for all.
+        top_p: draw from the fewest tokens whose probabilities reach p; None for all.
+    """
 
     temperature: float = 1.0
     top_k: int | None = None

@@ -44,6 +44,8 @@ def folded(network: Network, inputs: Scaler, targets: Scaler | None = None) -> N
         weight = p[f"weight_ih_{name}"] / scale
         p[f"bias_ih_{name}"] = p[f"bias_ih_{name}"] - weight @ shift
         p[f"weight_ih_{name}"] = weight
+    each = network.output_size // len(target_scale)  # several outputs for a target stand side by side
+    target_shift, target_scale = np.repeat(target_shift, each), np.repeat(target_scale, each)
     p["head.bias"] = p.get("head.bias", np.zeros(network.output_size)) * target_scale + target_shift
     p["head.weight"] = p["head.weight"] * target_scale[:, None]
     return replace(network, bias=True, head_bias=True).with_parameters(p)

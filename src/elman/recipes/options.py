@@ -17,13 +17,28 @@ GENERATE = {
 }  # fmt: skip
 
 _TYPES: dict[str, tuple[type, ...]] = {
-    "int": (int,), "float": (int, float), "bool": (bool,), "str": (str,), "None": (type(None),), "list[str]": (list,),
-    "Mapping[str, str]": (Mapping,), "Mapping[Any, float]": (Mapping,),
-}  # fmt: skip
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "str": (str,),
+    "None": (type(None),),
+    "list[str]": (list,),
+    "Sequence[float]": (list, tuple),
+    "Mapping[str, str]": (Mapping,),
+    "Mapping[Any, float]": (Mapping,),
+}
+_ITEMS = {"list[str]": "str", "Sequence[float]": "float"}
 _WORDS = {
-    "int": "a whole number", "float": "a finite number", "bool": "true or false", "str": "a text", "None": "left out",
-    "list[str]": "a list of texts", "Mapping[str, str]": "a table of texts", "Mapping[Any, float]": "a table of numbers",
-}  # fmt: skip
+    "int": "a whole number",
+    "float": "a finite number",
+    "bool": "true or false",
+    "str": "a text",
+    "None": "left out",
+    "list[str]": "a list of texts",
+    "Sequence[float]": "a list of numbers",
+    "Mapping[str, str]": "a table of texts",
+    "Mapping[Any, float]": "a table of numbers",
+}
 
 
 def source_options(task: str) -> dict[str, dict[str, str]]:
@@ -47,21 +62,21 @@ def fits(value: Any, kind: str) -> bool:
         if isinstance(value, _TYPES[part]) and (not isinstance(value, bool) or part == "bool"):
             if isinstance(value, float) and not math.isfinite(value):
                 return False
-            return not isinstance(value, list) or all(isinstance(item, str) for item in value)
+            return not isinstance(value, list | tuple) or all(fits(item, _ITEMS[part]) for item in value)
     return False
 
 
-def generate_problems(given: Mapping[str, Any]) -> list[str]:
+def generate_problems(options: Mapping[str, Any]) -> list[str]:
     """What `generate` would refuse, told before anything is trained."""
     problems = []
     try:
-        Sampler(**{name: given[name] for name in ("temperature", "top_k", "top_p") if name in given})
+        Sampler(**{name: options[name] for name in ("temperature", "top_k", "top_p") if name in options})
     except UsageError as error:
         problems.append(f"[generate] {error}")
     for name in ("length", "seed"):
-        if given.get(name) is not None and given[name] < 0:
-            problems.append(f"`generate.{name}` must be at least 0; got {given[name]!r}")
-    if "" in given.get("prompts", ()):
+        if options.get(name) is not None and options[name] < 0:
+            problems.append(f"`generate.{name}` must be at least 0; got {options[name]!r}")
+    if "" in options.get("prompts", ()):
         problems.append("`generate.prompts` must not hold an empty text; give each at least one character")
     return problems
 

@@ -30,8 +30,8 @@ def classify_recipe(
 
 def _filled(base: str, name: str, title: str, data: dict[str, Any], settings: Sequence[str]) -> Recipe:
     document = builtin_document(base)
-    given = {key: value for key, value in data.items() if value is not None}
+    named = {key: value for key, value in data.items() if value is not None}
     summary = str(document["summary"]).split(":")[0] + "."
     return make_recipe(
-        name, {**document, "title": title, "summary": summary, "data": {**document["data"], **given}}, settings
+        name, {**document, "title": title, "summary": summary, "data": {**document["data"], **named}}, settings
     )

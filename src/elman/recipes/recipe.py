@@ -21,6 +21,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from elman.data.columns import split_columns
 from elman.errors import DataError, UsageError
 from elman.estimators import ESTIMATORS, Estimator
 from elman.estimators.estimator import did_you_mean
@@ -35,7 +36,10 @@ DATA = frozenset({
     "scale", "scale_target", "layout", "unit", "min_frequency", "window", "horizon", "season", "transform",
     "difference", "strategy", "interval", "class_weight",
 })  # fmt: skip
+LISTS = ("Sequence[float]",)  # options whose values are tuples, as estimators have them
 OPTIONS = ("seed", "engine", "device", "dtype", "precision")
+# Keys of older recipes, read as what they are called now.
+RENAMED = {("data", "held_out"): "validation_characters"}
 TOP = ("title", "summary", "task", *OPTIONS)
 TABLES = ("data", "network", "training", "generate")
 _ABOUT = ("title", "summary", "task")
@@ -43,8 +47,17 @@ _ABOUT = ("title", "summary", "task")
 
 @dataclass(frozen=True)
 class Recipe:
-    """A checked recipe. name: where it came from. source: the data's source. source_options, parameters, generate: for the source,
-    the estimator and `generate`."""
+    """A checked recipe.
+
+    Attributes:
+        name: of the built-in recipe, or of its file.
+        task: `classification`, `regression`, `forecasting` or `language`.
+        title: for the report, as is `summary`.
+        source: where the data come from.
+        source_options: of the source.
+        parameters: of the estimator.
+        generate: options of `generate`, for language.
+    """
 
     name: str
     task: str
@@ -59,6 +72,11 @@ class Recipe:
     def per_series(self) -> bool:
         """Whether each series gets a model of its own."""
         return bool(self.source_options.get("per_series"))
+
+    @property
+    def targets(self) -> list[str]:
+        """The names of the target columns of a recipe that reads a table."""
+        return split_columns(self.source_options["target"])
 
     def estimator(self) -> Estimator:
         """A fresh estimator with the recipe's options."""
@@ -78,8 +96,8 @@ class Recipe:
 
     def with_parameters(self, **changes: Any) -> Recipe:
         """The recipe with other estimator options; None changes nothing."""
-        given = {name: value for name, value in changes.items() if value is not None}
-        return replace(self, parameters={**self.parameters, **given})
+        changed = {name: value for name, value in changes.items() if value is not None}
+        return replace(self, parameters={**self.parameters, **changed})
 
     def with_inputs(self, names: Sequence[str] | None) -> Recipe:
         """The recipe with the input columns that its table gave, so that later files are read by name, not by position."""
@@ -135,7 +153,7 @@ def make_recipe(name: str, document: Mapping[str, Any], settings: Sequence[str] 
     tables: dict[str, Mapping[str, Any]] = {
         table: document[table] if isinstance(document.get(table), Mapping) else {} for table in TABLES
     }
-    data = dict(tables["data"])
+    data = _renamed("data", tables["data"])
     source = data.pop("source", None)
     known = options.source_options(task)
     if source not in known:
@@ -143,10 +161,10 @@ def make_recipe(name: str, document: Mapping[str, Any], settings: Sequence[str] 
     types = {f.name: str(f.type) for f in fields(ESTIMATORS[task])}
     expected = _expected(task, types, known.get(source))
     parameters: dict[str, Any] = {}
-    source_given: dict[str, Any] = {}
+    source_values: dict[str, Any] = {}
     generate: dict[str, Any] = {}
-    for table, given in {**tables, "data": data}.items():
-        for key, value in given.items():
+    for table, values in {**tables, "data": data}.items():
+        for key, value in values.items():
             kind = expected[table].get(key)
             if kind is None:
                 if source in known or table != "data":
@@ -156,7 +174,7 @@ def make_recipe(name: str, document: Mapping[str, Any], settings: Sequence[str] 
             elif table == "generate":
                 generate[key] = value
             else:
-                (parameters if key in types else source_given)[key] = value
+                (parameters if key in types else source_values)[key] = tuple(value) if kind in LISTS else value
     problems += options.generate_problems(generate)
     for key in OPTIONS:
         if key in document:
@@ -175,9 +193,14 @@ def make_recipe(name: str, document: Mapping[str, Any], settings: Sequence[str] 
     if problems:
         raise UsageError(_all(name, problems))
     return Recipe(
-        name, task, str(document.get("title", name)), str(document.get("summary", "")), str(source), source_given,
+        name, task, str(document.get("title", name)), str(document.get("summary", "")), str(source), source_values,
         parameters, generate,
     )  # fmt: skip
+
+
+def _renamed(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A table with the keys of older recipes under the names they have now."""
+    return {RENAMED.get((table, key), key): value for key, value in values.items()}
 
 
 def _expected(task: str, types: Mapping[str, str], source: Mapping[str, str] | None) -> dict[str, dict[str, str]]:

@@ -5,7 +5,8 @@ Each source is a function whose arguments are the options it has under [data]. P
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 
 from elman.cells import Array
 from elman.data import frames, synthetic, text
+from elman.data.columns import split_columns
 from elman.data.frames import Series
 from elman.data.ts_files import read_ts
 from elman.data.vocabulary import Vocabulary
@@ -22,7 +24,15 @@ from elman.errors import DataError, UsageError
 
 @dataclass(frozen=True)
 class Labelled:
-    """Sequences and labels: to train on, and to test on where there are any. inputs: the columns that X was read from."""
+    """Sequences and labels.
+
+    Attributes:
+        X: sequences to train on.
+        y: their labels.
+        test: sequences and labels to test on, or None.
+        ids: names of the sequences.
+        inputs: the columns that X was read from.
+    """
 
     X: Any
     y: Any
@@ -33,12 +43,21 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Paired:
-    """Input and target sequences: to train on, to watch, and to test on. names: of the targets. inputs: the columns that
-    X was read from."""
+    """Input and target sequences.
+
+    Attributes:
+        X: inputs to train on.
+        y: their targets.
+        validation: inputs and targets to validate on, or None.
+        test: inputs and targets to test on, or None.
+        names: of the targets.
+        ids: names of the sequences.
+        inputs: the columns that X was read from.
+    """
 
     X: Any
     y: Any
-    valid: tuple[Any, Any] | None = None
+    validation: tuple[Any, Any] | None = None
     test: tuple[Any, Any] | None = None
     names: Sequence[str] = ("target",)
     ids: Sequence[str] = ()
@@ -47,10 +66,10 @@ class Paired:
 
 @dataclass(frozen=True)
 class TextData:
-    """A text to train on, one held out, and the vocabulary where it is that of a larger text."""
+    """A text to train on, one to validate on, and the vocabulary where it is that of a larger text."""
 
     train: str
-    held_out: str | None = None
+    validation: str | None = None
     vocabulary: Vocabulary | None = None
 
 
@@ -87,8 +106,8 @@ def labelled_file(
                 f"{file} is a table: say which column tells the sequences apart and which holds the label "
                 "(data.series and data.label, or --series and --label)"
             )
-        found = frames.sequences_from_frame(file, inputs=names, series=series, time=time, label=label)
-        return Labelled(found.X, found.labels, ids=found.ids, inputs=found.input_names)
+        table = frames.sequences_from_frame(file, inputs=names, series=series, time=time, label=label)
+        return Labelled(table.X, table.labels, ids=table.ids, inputs=table.input_names)
 
     whole = read(path, inputs)
     if test_path is None:
@@ -126,7 +145,7 @@ def sine_windows(total: int = 200, window: int = 50, validation_records: int = 5
     """Seed 002: windows of sin(0), sin(1), ..., each value at its own input; the last records are for validation."""
     x, y = synthetic.sine_windows(total, window, validation_records)
     cut = len(x) - validation_records
-    return Paired(x[:cut], y[:cut], valid=(x[cut:], y[cut:]), names=("sin(t)",))
+    return Paired(x[:cut], y[:cut], validation=(x[cut:], y[cut:]), names=("sin(t)",))
 
 
 def sine_to_cosine(pieces: int = 300, points: int = 10) -> Paired:
@@ -145,16 +164,16 @@ def paired_file(
     """
     if not 0 <= test_share < 1:
         raise UsageError(f"`data.test_share` must be at least 0 and below 1; got {test_share!r}")
-    targets = [name.strip() for name in target.split(",")]
+    targets = split_columns(target)
 
     def read(file: str, names: list[str] | None) -> Any:
         return frames.sequences_from_frame(file, inputs=names, target=targets, series=series, time=time)
 
-    found = read(path, inputs)
-    x, y = found.X, found.y
-    about: dict[str, Any] = {"names": targets, "ids": found.ids, "inputs": found.input_names}
+    table = read(path, inputs)
+    x, y = table.X, table.y
+    about: dict[str, Any] = {"names": targets, "ids": table.ids, "inputs": table.input_names}
     if test_path is not None:
-        other = read(test_path, found.input_names)
+        other = read(test_path, table.input_names)
         return Paired(x, y, test=(other.X, other.y), **about)
     if len(x) == 1:
         cut = len(x[0]) - round(len(x[0]) * test_share)
@@ -167,22 +186,30 @@ def paired_file(
 def series_file(
     path: str, target: str, time: str | None = None, series: str | None = None, folds: int = 3, per_series: bool = False
 ) -> SeriesData:
-    """Time series from a table; `target` may name several columns, separated by commas.
+    """Time series from a table.
 
-    folds: of the backtest. per_series: a model for each series, instead of one for all.
+    Args:
+        path: a .csv, .tsv or .parquet file.
+        target: the column to forecast; several separated by commas.
+        time: the column of times; None for numbered steps.
+        series: the column that tells series apart; None for one series.
+        folds: of the backtest.
+        per_series: a model for each series, instead of one for all.
     """
     _at_least("folds", folds, 0)
-    names = [name.strip() for name in target.split(",")]
+    names = split_columns(target)
     return SeriesData(frames.series_from_frame(path, time=time, target=names, series=series), names, folds, per_series)
 
 
-def time_machine(path: str | None = None, max_tokens: int = 10_000, held_out: int = 10_000) -> TextData:
-    """Seed 004: the first characters of The Time Machine, letters and spaces only; the next ones held out."""
+def time_machine(path: str | None = None, max_tokens: int = 10_000, validation_characters: int = 10_000) -> TextData:
+    """Seed 004: the first characters of The Time Machine, letters and spaces only; the next ones for validation."""
     _at_least("max_tokens", max_tokens, 1)
-    _at_least("held_out", held_out, 0)
+    _at_least("validation_characters", validation_characters, 0)
     whole = text.letters_only(text.time_machine(path))
     return TextData(
-        whole[:max_tokens], whole[max_tokens : max_tokens + held_out] or None, Vocabulary.of(whole, unit="char")
+        whole[:max_tokens],
+        whole[max_tokens : max_tokens + validation_characters] or None,
+        Vocabulary.of(whole, unit="char"),
     )
 
 
@@ -212,10 +239,22 @@ def _at_least(name: str, value: int, least: int) -> None:
         raise UsageError(f"`data.{name}` must be at least {least}; got {value!r}")
 
 
-def load(task: str, source: str, given: dict[str, Any], seed: int) -> Any:
+def load(task: str, source: str, options: dict[str, Any], seed: int) -> Any:
     """The data of a recipe."""
     function = SOURCES[task][source]
-    return function(seed=seed, **given) if function is sums else function(**given)
+    return function(seed=seed, **options) if function is sums else function(**options)
+
+
+@contextlib.contextmanager
+def naming_file(path: str | None, next_step: str = "") -> Iterator[None]:
+    """Name the file in complaints about data that do not name it themselves, and a next step."""
+    try:
+        yield
+    except DataError as error:
+        if path is None or path in str(error):
+            raise
+        words = str(error).removesuffix(".")
+        raise DataError(f"{path}: {words}. {next_step}" if next_step else f"{path}: {words}") from error
 
 
 def stacked(arrays: Sequence[Any]) -> Array:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from elman.errors import UsageError
-from elman.runs.run import write_atomically
+from elman.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,21 +61,21 @@ def loss_curves(history: Sequence[Record], *, y_label: str = "loss") -> Figure:
     The loss axis is logarithmic where the values span more than a factor of 30. The epoch of the least validation loss is ringed.
 
     Args:
-        history: a record an epoch with `epoch`, `train_loss` and, where there are any, `valid_loss` and `learning_rate`.
+        history: a record an epoch with `epoch`, `train_loss` and, where there are any, `validation_loss` and `learning_rate`.
         y_label: what the loss is, with its unit where it has one.
 
     Raises:
         UsageError: `history` is empty or holds no loss.
     """
-    epochs, train, valid = _curves(history, "loss")
+    epochs, train, validation = _curves(history, "loss")
     rates = _column(history, "learning_rate")
     known = rates[np.isfinite(rates)]
     has_strip = known.size > 1 and bool(np.any(known != known[0]))
     figure = _figure(height=HEIGHT + 0.9 * has_strip)
     grid = figure.add_gridspec(2 if has_strip else 1, 1, height_ratios=[4, 1] if has_strip else [1], hspace=0.06)
     axes = figure.add_subplot(grid[0])
-    logarithmic = _draw_pair(axes, epochs, train, valid, text=_short)
-    _title(axes, "Loss by epoch", _best_epoch(axes, epochs, valid))
+    logarithmic = _draw_pair(axes, epochs, train, validation, text=_short)
+    _title(axes, "Loss by epoch", _best_epoch(axes, epochs, validation))
     _style(axes, x_label="" if has_strip else "epoch", y_label=y_label + (" (logarithmic)" if logarithmic else ""))
     if has_strip:
         _rate_strip(figure.add_subplot(grid[1], sharex=axes), epochs, rates)
@@ -87,17 +87,17 @@ def measure_curves(history: Sequence[Record], measure: str = "accuracy") -> Figu
     """A measure by epoch on the training and the validation data.
 
     Args:
-        history: a record an epoch with `epoch` and `train_MEASURE`, `valid_MEASURE` or both.
+        history: a record an epoch with `epoch` and `train_MEASURE`, `validation_MEASURE` or both.
         measure: `accuracy` (0 to 1, drawn in per cent), `perplexity`, or any other name.
 
     Raises:
         UsageError: `history` is empty or holds nothing of that measure.
     """
-    epochs, train, valid = _curves(history, measure)
+    epochs, train, validation = _curves(history, measure)
     figure = _figure()
     axes = figure.add_subplot()
     is_share = measure == "accuracy"
-    logarithmic = _draw_pair(axes, epochs, train, valid, text=_percent if is_share else _short)
+    logarithmic = _draw_pair(axes, epochs, train, validation, text=_percent if is_share else _short)
     words = measure.replace("_", " ")
     _title(axes, f"{words[:1].upper()}{words[1:]} by epoch")
     _style(axes, x_label="epoch", y_label=words + (" (logarithmic)" if logarithmic else ""))
@@ -217,17 +217,19 @@ def forecast(
     title: str,
     y_label: str = "",
     x_label: str = "",
+    level: str = "90",
 ) -> Figure:
-    """The last part of a series, its forecast with the 90 % range, and the folds of the backtest.
+    """The last part of a series, its forecast with its range, and the folds of the backtest.
 
     Args:
         times: (T,) times of the series: dates (datetime64, datetime, ISO text), numbers, or any text (then evenly spaced).
         actual: (T,) its values, original units.
         future_times: (K,) times of the forecast.
-        mean, low, high: (K,) the forecast and the ends of its 90 % range; no range where `low` or `high` is None.
+        mean, low, high: (K,) the forecast and the ends of its range; no range where `low` or `high` is None.
         backtest: for each fold its times and its forecasts, each (K,).
         title: of the picture, such as the name of the series.
         y_label, x_label: what the axes show, with units.
+        level: the probability that the range shall enclose, in per cent.
 
     Raises:
         UsageError: lengths that differ or are zero.
@@ -249,7 +251,7 @@ def forecast(
     if low is not None and high is not None:
         lows, highs = _floats(low), _floats(high)
         _require_lengths(mean=means, low=lows, high=highs)
-        _band(axes, future, lows, highs)
+        _band(axes, future, lows, highs, level)
     _title(axes, title, has_legend=True)
     _legend(axes)
     _style(axes, x_label=x_label, y_label=y_label)
@@ -324,9 +326,9 @@ def _legend(axes: Axes) -> None:
     )
 
 
-def _draw_pair(axes: Axes, epochs: Floats, train: Floats, valid: Floats, *, text: Callable[[float], str]) -> bool:
+def _draw_pair(axes: Axes, epochs: Floats, train: Floats, validation: Floats, *, text: Callable[[float], str]) -> bool:
     """Draw the training and the validation curve with their names at the right end; True for a logarithmic axis."""
-    drawn = [(train, BLUE, "training"), (valid, ORANGE, "validation")]
+    drawn = [(train, BLUE, "training"), (validation, ORANGE, "validation")]
     drawn = [curve for curve in drawn if np.isfinite(curve[0]).any()]
     for values, colour, _ in drawn:
         marker = "o" if epochs.size <= MARKED_POINTS else ""
@@ -405,14 +407,14 @@ def _spread(heights: Sequence[float], gap: float) -> list[float]:
     return [middle - gap / 2, middle + gap / 2]
 
 
-def _best_epoch(axes: Axes, epochs: Floats, valid: Floats) -> str:
+def _best_epoch(axes: Axes, epochs: Floats, validation: Floats) -> str:
     """Ring the least validation loss and say in words which it is; "" without validation."""
-    if epochs.size < 2 or not np.isfinite(valid).any():
+    if epochs.size < 2 or not np.isfinite(validation).any():
         return ""
-    best = int(np.nanargmin(valid))
+    best = int(np.nanargmin(validation))
     axes.plot(
         epochs[best],
-        valid[best],
+        validation[best],
         marker="o",
         markersize=11,
         markerfacecolor="none",
@@ -421,7 +423,7 @@ def _best_epoch(axes: Axes, epochs: Floats, valid: Floats) -> str:
         zorder=5,
         clip_on=False,
     )
-    return f"best validation {_short(valid[best])} at epoch {epochs[best]:,.0f} (ringed)"
+    return f"best validation {_short(validation[best])} at epoch {epochs[best]:,.0f} (ringed)"
 
 
 def _rate_strip(axes: Axes, epochs: Floats, rates: Floats) -> None:
@@ -476,11 +478,11 @@ def _class_axes(axes: Axes, names: Sequence[str]) -> None:
     axes.vlines(edges, edges[0], edges[-1], color=PAPER, linewidth=2)
 
 
-def _band(axes: Axes, x: Floats, low: Floats, high: Floats) -> None:
+def _band(axes: Axes, x: Floats, low: Floats, high: Floats, level: str) -> None:
     if x.size == 1:
-        axes.vlines(x, low, high, color=BLUE, alpha=0.35, linewidth=7, label="90 % range")
+        axes.vlines(x, low, high, color=BLUE, alpha=0.35, linewidth=7, label=f"{level} % range")
     else:
-        axes.fill_between(x, low, high, color=BLUE, alpha=0.2, linewidth=0, label="90 % range")
+        axes.fill_between(x, low, high, color=BLUE, alpha=0.2, linewidth=0, label=f"{level} % range")
 
 
 def _forecast_line(axes: Axes, x: Floats, values: Floats, colour: str, name: str) -> None:
@@ -527,11 +529,13 @@ def _column(history: Sequence[Record], key: str) -> Floats:
 def _curves(history: Sequence[Record], measure: str) -> tuple[Floats, Floats, Floats]:
     if not history:
         raise UsageError("`history` must have at least one epoch; got none. Draw after the first epoch.")
-    train, valid = _column(history, f"train_{measure}"), _column(history, f"valid_{measure}")
-    if not (np.isfinite(train).any() or np.isfinite(valid).any()):
+    train, validation = _column(history, f"train_{measure}"), _column(history, f"validation_{measure}")
+    if not (np.isfinite(train).any() or np.isfinite(validation).any()):
         keys = ", ".join(sorted(history[-1]))
-        raise UsageError(f"`history` must hold finite numbers under train_{measure} or valid_{measure}; it has {keys}.")
-    return _column(history, "epoch"), train, valid
+        raise UsageError(
+            f"`history` must hold finite numbers under train_{measure} or validation_{measure}; it has {keys}."
+        )
+    return _column(history, "epoch"), train, validation
 
 
 def _same_length(**arrays: ArrayLike) -> list[Floats]:

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from elman.errors import RunError
+from elman.files import run_errors, write_atomically
 from elman.runs.plots import DPI
-from elman.runs.run import Run, cannot, write_atomically
+from elman.runs.run import Run
 from elman.runs.table import HIGHER_IS_BETTER, in_figures, main_measure, number, values_of
 
 Pairs = Sequence[tuple[str, str]]
@@ -175,7 +176,7 @@ def _first_epoch(
 ) -> list[tuple[str, float, bool]]:
     if len(history) < 2:
         return []
-    key = f"train_{measure}" if held_out is None else f"valid_{measure}"
+    key = f"train_{measure}" if held_out is None else f"validation_{measure}"
     first = number(history[0].get(key))
     return [] if first is None else [("in the first epoch", first, False)]
 
@@ -255,10 +256,8 @@ def _headline(headline: Headline) -> str:
 
 def _figure(path: Path, caption: str, *, is_first: bool) -> str:
     """A picture as data within the page, at its own size or narrower."""
-    try:
+    with run_errors("read", path):
         data = path.read_bytes()
-    except OSError as error:
-        raise cannot("read", path, error) from error
     if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < 24:
         raise RunError(f"{path}: not a PNG picture, or a torn one. Draw it again, or leave it out of `plots`.")
     width, height = (round(size * CSS_PIXELS_AN_INCH / DPI) for size in struct.unpack(">II", data[16:24]))

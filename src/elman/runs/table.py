@@ -22,7 +22,7 @@ MEASURES = {
 }
 ANY_MEASURE = ("accuracy", "perplexity", "mase", "mae", "rmse", "loss")
 # A number on data the network was not trained on, best kind first; a bare name is what a forecaster's backtest gives.
-HELD_OUT = ("test_", "valid_", "backtest_", "")
+HELD_OUT = ("test_", "validation_", "backtest_", "")
 HIGHER_IS_BETTER = frozenset({"accuracy", "r2"})
 HEADER = ["run", "task", "cell", "engine", "epochs", "measure", "train", "held out", "time", "state"]
 ABSENT = "–"
@@ -32,7 +32,7 @@ def main_measure(metrics: Mapping[str, Any], task: str) -> tuple[str, float | No
     """The measure that speaks for a run, its training value and its held-out value.
 
     Args:
-        metrics: numbers by name, `train_loss`, `valid_accuracy`, `mae`, ...; None where one was not finite.
+        metrics: numbers by name, `train_loss`, `validation_accuracy`, `mae`, ...; None where one was not finite.
         task: `classification`, `regression`, `forecasting` or `language`; anything else takes the usual order.
 
     Returns:
@@ -161,7 +161,7 @@ def _summary(run: Run) -> RunSummary:
     network = _table(recipe, "network")
     document: dict[str, Any] = {}
     try:
-        if os.path.isfile(run.result_path):
+        if run.has_result():
             document = run.result()
             Run.open(run.folder)
             state, problem = "done", ""
@@ -215,13 +215,13 @@ def _so_far(run: Run) -> dict[str, Any]:
 
 
 def _what_is_wrong(run: Run) -> str:
-    if not os.path.isfile(run.result_path):
+    if not run.has_result():
         return f"{METRICS} is damaged"
     try:
         run.result()
     except RunError:
-        return f"{RESULT} is torn"
-    return "model missing"
+        return f"{RESULT} is torn or was changed"
+    return "model missing" if run.missing_model_files() else "model was changed"
 
 
 def _modified(run: Run) -> float:

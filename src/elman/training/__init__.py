@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from elman.training.checkpoint import fingerprint
+from elman.files import fingerprint_of
+from elman.training.callback import Callback, Callbacks
 from elman.training.loop import Finished, Training, evaluate, train
-from elman.training.observer import Observer
 from elman.training.progress import make_progress
 from elman.training.schedules import Schedule, parse_schedule
 
 __all__ = [
-    "Finished", "Observer", "Schedule", "Training", "evaluate", "fingerprint", "make_progress", "parse_schedule",
-    "train",
+    "Callback", "Callbacks", "Finished", "Schedule", "Training", "evaluate", "fingerprint_of", "make_progress",
+    "parse_schedule", "train",
 ]  # fmt: skip

@@ -1,16 +1,12 @@
-"""The checkpoint: one file that holds all an exact resume needs, and is never half-written.
+"""The checkpoint: a folder that holds all an exact resume needs, and is never half-written.
 
-`state.safetensors` holds arrays (`parameter.*`, `memory.*`, `best.*`, `state.*`) and, as JSON in its header, counters,
-history and the fingerprint of what is being trained. It is written under another name in the same folder, synced,
-and renamed over the old one. It opens without running code.
+Its one file, `state.safetensors`, holds arrays (`parameter.*`, `memory.*`, `best.*`, `state.*`) and, as JSON in its header,
+counters, history and the fingerprint of what is being trained. A file that is needed beside it is one more entry of what
+`_files` returns: all of them take the place of the old ones at once (see `elman.files.update_folder`). Opening one runs no code.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,20 +14,29 @@ from typing import Any
 
 import numpy as np
 
-from elman.cells import Array, State
+from elman.cells import State
 from elman.errors import RunError
+from elman.files import Array, json_text, open_updated_folder, parse_json, system_error, update_folder
 
 FILE = "state.safetensors"
-FORMAT = 1
 
 
 @dataclass
-class Progress:
+class CheckpointState:
     """Where a training stands.
 
-    epoch, piece: the next piece to train on. sums: what the running epoch has added up so far. history: a record an
-    epoch. updates: made by the optimiser. state: carried to the next piece. best: parameters of the best epoch so far.
-    seconds: training time so far. finished: nothing is left to do.
+    Attributes:
+        epoch: the running epoch, from 0.
+        piece: the next piece of it to train on.
+        sums: what the running epoch has added up so far.
+        history: a record an epoch.
+        updates: made by the optimiser so far.
+        seconds: training time so far.
+        finished: nothing is left to do.
+        parameters: the network's, by name.
+        memory: the optimiser's, by name.
+        best: parameters of the best epoch so far.
+        carried: the network's state that goes on into the next piece.
     """
 
     epoch: int = 0
@@ -44,97 +49,102 @@ class Progress:
     parameters: dict[str, Array] = field(default_factory=dict)
     memory: dict[str, Array] = field(default_factory=dict)
     best: dict[str, Array] = field(default_factory=dict)
-    state: State | None = None
+    carried: State | None = None
 
 
 _COUNTERS = ("epoch", "piece", "sums", "history", "updates", "seconds", "finished")
 
 
-def fingerprint(description: Mapping[str, Any], *arrays: Array) -> str:
-    """A name for what is trained on what: SHA-256 of the settings and the data."""
-    digest = hashlib.sha256(json.dumps(description, sort_keys=True, default=_plain).encode())
-    for array in arrays:
-        digest.update(str((array.shape, array.dtype)).encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+def save_checkpoint(folder: Path, state: CheckpointState, fingerprint: str) -> None:
+    """Write a checkpoint in place of the one before it, which counts until the new one is on disk.
 
+    Args:
+        folder: made with its parents where it is missing; other folders in it are left alone.
+        state: where the training stands.
+        fingerprint: of settings and data, which `load_checkpoint` asks for.
 
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else str(value)
-
-
-def save_checkpoint(folder: Path, progress: Progress, mark: str) -> None:
-    """Write the checkpoint over the old one, which stays whole until the new one is on disk."""
-    from safetensors.numpy import save
-
-    arrays = {f"parameter.{k}": v for k, v in progress.parameters.items()}
-    arrays |= {f"memory.{k}": v for k, v in progress.memory.items()}
-    arrays |= {f"best.{k}": v for k, v in progress.best.items()}
-    arrays |= {f"state.{i}": np.ascontiguousarray(v) for i, v in enumerate(progress.state or ())}
-    counters = {name: getattr(progress, name) for name in _COUNTERS}
-    header = json.dumps({"format": FORMAT, "fingerprint": mark, **counters})
-    temporary = folder / f".{FILE}.new"
+    Raises:
+        RunError: the system refused; the checkpoint before is untouched.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(save(arrays, metadata={"elman": header}))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, folder / FILE)
-        _sync_folder(folder)
+        update_folder(folder, _files(state, fingerprint))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise RunError(
-            f"cannot write the checkpoint to {folder}: {error.strerror}; the one before it is untouched. "
-            "Free space or make the folder writable, then go on with --resume"
+            f"{system_error('write', folder, error)} The checkpoint before is untouched: go on with --resume"
         ) from error
 
 
-def load_checkpoint(folder: Path, mark: str) -> Progress | None:
-    """The checkpoint in `folder`, None where there is none; a RunError where it belongs to another training."""
-    from safetensors import SafetensorError, safe_open
+def load_checkpoint(folder: Path, fingerprint: str) -> CheckpointState | None:
+    """Read the checkpoint in a folder.
 
-    path = folder / FILE
-    if not path.is_file():
+    Args:
+        folder: one that `save_checkpoint` wrote, or any other.
+        fingerprint: of the settings and data that are to be trained on.
+
+    Returns:
+        Where that training stands; None where no checkpoint was written yet.
+
+    Raises:
+        RunError: a file is missing or was changed after it was written, was written by Elman 0.1.0, or belongs to another training.
+    """
+    next_step = f"remove {folder} to start this run again from its beginning, or choose another --out"
+    files = open_updated_folder(folder, next_step=next_step)
+    if files is None:
+        if (folder / FILE).is_file():
+            raise RunError(
+                f"{folder / FILE} was written by Elman 0.1.0, whose trainings this version cannot go on with; {next_step}"
+            )
         return None
     try:
-        with safe_open(path, framework="numpy") as file:
-            header = json.loads(file.metadata()["elman"])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        written, belongs = header["format"], header["fingerprint"]
-        found = _progress(header, arrays) if written == FORMAT else None
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        header, arrays = _parsed(files.read(FILE))
+        belongs_to, state = header["fingerprint"], _state(header, arrays)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{folder / FILE} cannot be read: {error}; {next_step}") from error
+    if belongs_to != fingerprint:
         raise RunError(
-            f"{path} cannot be read: {error}; delete it to start this run again from the beginning"
-        ) from error
-    if found is None:
-        raise RunError(f"{path} has format {written!r}, this Elman reads {FORMAT}; train again")
-    if belongs != mark:
-        raise RunError(
-            f"{path} belongs to a training with other data or other settings; "
+            f"{folder} belongs to a training with other data or other settings; "
             "resume with the same recipe and data, or choose another --out"
         )
-    return found
+    return state
 
 
-def _progress(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Progress:
+def _files(state: CheckpointState, fingerprint: str) -> dict[str, bytes]:
+    """The files of a checkpoint, by name."""
+    from safetensors.numpy import save
+
+    arrays = {f"parameter.{name}": value for name, value in state.parameters.items()}
+    arrays |= {f"memory.{name}": value for name, value in state.memory.items()}
+    arrays |= {f"best.{name}": value for name, value in state.best.items()}
+    arrays |= {f"state.{number}": np.ascontiguousarray(value) for number, value in enumerate(state.carried or ())}
+    counters = {name: getattr(state, name) for name in _COUNTERS}
+    # A loss that is not finite stands in a history as it is: a resume must find the same number.
+    header = json_text({"fingerprint": fingerprint, **counters}, nonfinite=True)
+    return {FILE: bytes(save(arrays, metadata={"elman": header}))}
+
+
+def _parsed(data: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The header and the arrays of a safetensors file. Raises ValueError, KeyError or TypeError for what is none."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays = load(data)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+    length = int.from_bytes(data[:8], "little")
+    metadata = parse_json(data[8 : 8 + length])["__metadata__"]
+    return parse_json(metadata["elman"], nonfinite=True), arrays
+
+
+def _state(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> CheckpointState:
     groups: dict[str, dict[str, Array]] = {"parameter": {}, "memory": {}, "best": {}, "state": {}}
     for name, value in arrays.items():
         group, _, key = name.partition(".")
         groups[group][key] = value
-    state = tuple(groups["state"][str(i)] for i in range(len(groups["state"]))) or None
-    counters = {name: header[name] for name in _COUNTERS}
-    return Progress(
-        parameters=groups["parameter"], memory=groups["memory"], best=groups["best"], state=state, **counters
+    return CheckpointState(
+        parameters=groups["parameter"],
+        memory=groups["memory"],
+        best=groups["best"],
+        carried=tuple(groups["state"][str(number)] for number in range(len(groups["state"]))) or None,
+        **{name: header[name] for name in _COUNTERS},
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system can."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -12,16 +12,16 @@ from typing import Any, final
 class Interruption:
     """While entered, the first signal is only noted (`number` tells which, 0 for none); a second one acts at once.
 
-    Only the main thread of a process can watch signals; elsewhere, and with `watch=False`, this does nothing.
+    Only the main thread of a process can watch signals; elsewhere, and with `enabled=False`, this does nothing.
     """
 
-    def __init__(self, watch: bool = True) -> None:
+    def __init__(self, enabled: bool = True) -> None:
         self.number = 0
-        self._watch = watch and threading.current_thread() is threading.main_thread()
+        self._enabled = enabled and threading.current_thread() is threading.main_thread()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
-        if self._watch:
+        if self._enabled:
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._note)
         return self

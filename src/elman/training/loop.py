@@ -20,15 +20,15 @@ from elman.cells import Array, State
 from elman.data.batches import Batches
 from elman.engines import Engine, Pieces, Steps
 from elman.errors import InterruptedTraining, NonFiniteError, UsageError
-from elman.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from elman.training.callback import Callback, Callbacks, as_callbacks
+from elman.training.checkpoint import CheckpointState, load_checkpoint, save_checkpoint
 from elman.training.interruption import Interruption
-from elman.training.observer import Observer
 from elman.training.schedules import Schedule, best_epoch
 
-QUANTUM = 0.1
+SECONDS_PER_CALL = 0.1
 """Seconds that one call of the engine should take: how late a signal or a progress display may come."""
 
-SPAN = 1000
+EPOCHS_PER_CALL = 1000
 """The most epochs that one call of the engine may take."""
 
 
@@ -36,10 +36,13 @@ SPAN = 1000
 class Training:
     """How to train.
 
-    epochs: at most. patience: stop after so many epochs without a new best validation loss, and put the best epoch's
-    weights back; None for never. schedule: of the learning rate. measures: beside the loss, `accuracy` and
-    `perplexity`. score_first: measure training and validation loss by passes before an epoch's updates, instead of
-    during and after them. checkpoint_seconds: time between checkpoints, 0 for one after every call of the engine.
+    Attributes:
+        epochs: at most.
+        patience: stop after so many epochs without a new best validation loss, and take the best epoch's weights; None for never.
+        schedule: of the learning rate.
+        measures: beside the loss: `accuracy`, `perplexity`.
+        score_first: measure training and validation loss by passes before an epoch's updates, instead of during and after them.
+        checkpoint_seconds: between checkpoints; 0 for one after every call of the engine.
     """
 
     epochs: int
@@ -52,8 +55,15 @@ class Training:
 
 @dataclass(frozen=True)
 class Finished:
-    """history: a record an epoch. parameters: the best epoch's with early stopping, else the last. state: that the last
-    piece ended with. seconds: spent in training, resumed parts included. best: index of the best epoch."""
+    """What a training came to.
+
+    Attributes:
+        history: a record an epoch.
+        parameters: the best epoch's with early stopping, else the last.
+        state: that the last piece ended with.
+        seconds: spent in training, resumed parts included.
+        best: index of the best epoch.
+    """
 
     history: list[dict[str, Any]]
     parameters: dict[str, Array]
@@ -67,40 +77,54 @@ def train(
     batches: Batches,
     training: Training,
     *,
-    valid: Batches | None = None,
+    validation: Batches | None = None,
     scored: Batches | None = None,
-    observers: Sequence[Observer] = (),
+    callbacks: Callbacks = (),
     checkpoint: Path | None = None,
-    mark: str = "",
+    fingerprint: str = "",
     resume: bool = False,
 ) -> Finished:
-    """Train until the epochs are done or early stopping says so.
+    """Train until the epochs are over or early stopping says so.
 
-    valid: what the validation loss is measured on, needed for early stopping. scored: the training data in the batches in
-    which `score_first` measures them, None for those that are trained on. checkpoint: a folder to keep the
-    checkpoint in, None for none. mark: the fingerprint of settings and data that a checkpoint must have to be resumed.
+    Args:
+        engine: that computes; it has the network, the loss and the optimiser.
+        batches: to train on.
+        training: how.
+        validation: what the validation loss is measured on; needed for early stopping.
+        scored: the training data in the batches in which `score_first` measures them; None for those that are trained on.
+        callbacks: `Callback` objects, or functions called with each epoch's record.
+        checkpoint: a folder for the checkpoint; None keeps none and leaves Ctrl-C to Python.
+        fingerprint: of settings and data; a checkpoint must have the same to be resumed.
+        resume: go on from the checkpoint in that folder, if there is one.
 
-    Raises NonFiniteError when a loss or gradient stops being finite (the update is not made, the last checkpoint is
-    kept), and InterruptedTraining after Ctrl-C or SIGTERM (where there is a checkpoint to write).
+    Raises:
+        NonFiniteError: a loss or gradient stopped being finite. That update is not made, and the last checkpoint stays.
+        InterruptedTraining: Ctrl-C or SIGTERM, where there is a checkpoint to write.
+        UsageError: `epochs` or `patience` that cannot be.
     """
     if training.epochs < 1:
         raise UsageError(f"`epochs` must be at least 1; got {training.epochs!r}")
-    if training.patience is not None and (valid is None or training.patience < 1):
+    if training.patience is not None and (validation is None or training.patience < 1):
         raise UsageError(
             f"`patience` must be at least 1 and needs validation data (`validation` above 0); got {training.patience!r}"
         )
-    progress = _start(engine, checkpoint, mark, resume)
-    run = _Run(engine, batches, training, valid, scored or batches, list(observers), checkpoint, mark, progress)
-    with Interruption(watch=checkpoint is not None) as interruption:
+    listening = as_callbacks(callbacks)
+    state = _start(engine, checkpoint, fingerprint, resume)
+    run = _TrainingInProgress(
+        engine, batches, training, validation, scored or batches, listening, checkpoint, fingerprint, state
+    )
+    with Interruption(enabled=checkpoint is not None) as interruption:
         try:
             return run.to_the_end(interruption)
         except BaseException:
-            for observer in observers:
-                observer.end("")
+            for callback in listening:
+                callback.on_train_end("")
             raise
 
 
-def evaluate(engine: Engine, batches: Batches, measures: Sequence[str] = (), prefix: str = "valid") -> dict[str, float]:
+def evaluate(
+    engine: Engine, batches: Batches, measures: Sequence[str] = (), prefix: str = "validation"
+) -> dict[str, float]:
     """Loss and measures of one pass over `batches`, without dropout or updates, keys starting with `prefix`."""
     sums = _no_sums()
     state: State | None = None
@@ -114,18 +138,18 @@ def evaluate(engine: Engine, batches: Batches, measures: Sequence[str] = (), pre
     return _scores(sums, measures, prefix)
 
 
-def _start(engine: Engine, checkpoint: Path | None, mark: str, resume: bool) -> Progress:
-    found = None
+def _start(engine: Engine, checkpoint: Path | None, fingerprint: str, resume: bool) -> CheckpointState:
+    state = None
     if resume and checkpoint is not None:
-        found = engine.processes.lead(lambda: load_checkpoint(checkpoint, mark))
-    if found is None:
-        return Progress(sums=_no_sums())
-    engine.load_parameters(found.parameters)
-    engine.load_optimiser_state(found.memory, found.updates)
-    return found
+        state = engine.processes.lead(lambda: load_checkpoint(checkpoint, fingerprint))
+    if state is None:
+        return CheckpointState(sums=_no_sums())
+    engine.load_parameters(state.parameters)
+    engine.load_optimiser_state(state.memory, state.updates)
+    return state
 
 
-class _Run:
+class _TrainingInProgress:
     """One training on its way."""
 
     def __init__(
@@ -133,25 +157,26 @@ class _Run:
         engine: Engine,
         batches: Batches,
         training: Training,
-        valid: Batches | None,
+        validation: Batches | None,
         scored: Batches,
-        observers: list[Observer],
+        callbacks: list[Callback],
         checkpoint: Path | None,
-        mark: str,
-        progress: Progress,
+        fingerprint: str,
+        state: CheckpointState,
     ) -> None:
-        self.engine, self.batches, self.training, self.valid, self.scored = engine, batches, training, valid, scored
-        self.observers, self.checkpoint, self.mark, self.progress = observers, checkpoint, mark, progress
+        self.engine, self.batches, self.training = engine, batches, training
+        self.validation, self.scored = validation, scored
+        self.callbacks, self.checkpoint, self.fingerprint, self.state = callbacks, checkpoint, fingerprint, state
         self.base_rate = engine.learning_rate
         self.saved_at = time.perf_counter()
         self.per_piece = 0.0
 
     def to_the_end(self, interruption: Interruption) -> Finished:
-        progress, training = self.progress, self.training
-        for observer in self.observers:
-            observer.begin(training.epochs, self.batches.updates, progress.history)
+        state, training = self.state, self.training
+        for callback in self.callbacks:
+            callback.on_train_begin(training.epochs, self.batches.updates, state.history)
         reason = self._stop_reason()
-        progress.finished = bool(reason)
+        state.finished = bool(reason)
         while not reason:
             several = self._several_epochs()
             if several is None:
@@ -159,48 +184,46 @@ class _Run:
             else:
                 self._at_once(*several)
             reason = self._stop_reason()
-            progress.finished = bool(reason)
+            state.finished = bool(reason)
             self._checkpoint_if_due(interruption)
-        for observer in self.observers:
-            observer.end(reason)
-        best = best_epoch(progress.history)
-        restore = training.patience is not None and progress.best
-        parameters = progress.best if restore else self.engine.parameters()
-        return Finished(progress.history, parameters, progress.state, progress.seconds, best)
+        for callback in self.callbacks:
+            callback.on_train_end(reason)
+        best = best_epoch(state.history)
+        restore = training.patience is not None and state.best
+        parameters = state.best if restore else self.engine.parameters()
+        return Finished(state.history, parameters, state.carried, state.seconds, best)
 
     def _stop_reason(self) -> str:
         """Why training is over, or the empty string."""
-        history, training = self.progress.history, self.training
+        history, training = self.state.history, self.training
         if training.patience is not None and history and len(history) - 1 - best_epoch(history) >= training.patience:
             return f"early stopping: no better validation loss for {training.patience} epochs"
-        return "all epochs done" if self.progress.epoch >= training.epochs else ""
+        return "all epochs done" if self.state.epoch >= training.epochs else ""
 
     def _epoch(self, interruption: Interruption) -> None:
         """One epoch, or what is left of it."""
-        progress, training = self.progress, self.training
-        self.engine.learning_rate = training.schedule.rate(
-            self.base_rate, progress.epoch, training.epochs, progress.history
-        )
-        if progress.piece == 0:
-            progress.sums = _no_sums()
+        state, training = self.state, self.training
+        self.engine.learning_rate = training.schedule.rate(self.base_rate, state.epoch, training.epochs, state.history)
+        if state.piece == 0:
+            state.sums = _no_sums()
             if training.score_first:
-                progress.sums |= self._scores_now()
-        for pieces in _from_piece(self.batches.epoch(progress.epoch), progress.piece):
+                state.sums |= self._scores_now()
+        for pieces in _from_piece(self.batches.epoch(state.epoch), state.piece):
             self._advance(pieces, interruption)
         self._close_epoch()
 
     def _advance(self, pieces: Pieces, interruption: Interruption) -> None:
         """Train on a group of pieces, in calls short enough to be interrupted between."""
-        done = 0
-        while done < len(pieces):
-            quantum = max(1, int(QUANTUM / self.per_piece)) if self.per_piece else 1
-            part = pieces.part(done, done + quantum)
+        first = 0
+        while first < len(pieces):
+            size = max(1, int(SECONDS_PER_CALL / self.per_piece)) if self.per_piece else 1
+            part = pieces.part(first, first + size)
             steps, seconds = self._call(part)
-            done += len(part)
+            first += len(part)
             self._count(steps, part.tokens, seconds)
-            loss = _scores(self.progress.sums, (), "train")["train_loss"]
-            for observer in self.observers:
-                observer.step(self.progress.epoch + 1, self.progress.piece, loss)
+            loss = _scores(self.state.sums, (), "train")["train_loss"]
+            for callback in self.callbacks:
+                callback.on_updates(self.state.epoch + 1, self.state.piece, loss)
             self._checkpoint_if_due(interruption)
 
     def _several_epochs(self) -> tuple[int, Pieces] | None:
@@ -208,17 +231,17 @@ class _Run:
 
         Only where nothing but counting happens between epochs, and every epoch is one group of the same shapes.
         """
-        progress, training = self.progress, self.training
-        busy = self.valid is not None or training.score_first or training.patience is not None
+        state, training = self.state, self.training
+        busy = self.validation is not None or training.score_first or training.patience is not None
         moving = training.schedule.kind != "constant" or training.schedule.warmup
-        if busy or moving or progress.piece or not self.per_piece:
+        if busy or moving or state.piece or not self.per_piece:
             return None
-        fitting = int(QUANTUM / (self.per_piece * self.batches.updates))
-        count = min(fitting, SPAN, training.epochs - progress.epoch)
+        fitting = int(SECONDS_PER_CALL / (self.per_piece * self.batches.updates))
+        count = min(fitting, EPOCHS_PER_CALL, training.epochs - state.epoch)
         if count < 2:
             return None
-        groups = [list(self.batches.epoch(progress.epoch + i)) for i in range(count)]
-        if any(len(group) != 1 or not _alike(group[0], groups[0][0]) for group in groups):
+        groups = [list(self.batches.epoch(state.epoch + i)) for i in range(count)]
+        if any(len(group) != 1 or not _same_shapes(group[0], groups[0][0]) for group in groups):
             return None
         return count, _joined([group[0] for group in groups])
 
@@ -227,27 +250,35 @@ class _Run:
         each = len(pieces) // count
         steps, seconds = self._call(pieces, each)
         for epoch in range(count):
-            self.progress.sums = _no_sums()
+            self.state.sums = _no_sums()
             self._count(steps.part(epoch * each, (epoch + 1) * each), pieces.tokens // count, seconds / count)
             self._close_epoch()
-        for observer in self.observers:
-            observer.step(self.progress.epoch, each, self.progress.history[-1]["train_loss"])
+        for callback in self.callbacks:
+            callback.on_updates(self.state.epoch, each, self.state.history[-1]["train_loss"])
 
     def _call(self, pieces: Pieces, each: int | None = None) -> tuple[Steps, float]:
-        """One call of the engine, and how long it took. each: pieces in an epoch, where there are several in the call."""
+        """Call the engine once.
+
+        Args:
+            pieces: to train on.
+            each: pieces in an epoch, where the call takes several epochs.
+
+        Returns:
+            What the engine did, and how many seconds it took.
+        """
         began = time.perf_counter()
-        steps = self.engine.train_steps(pieces, self.progress.state)
+        steps = self.engine.train_steps(pieces, self.state.carried)
         # What follows from the clock must be the same in all processes of a training.
         seconds = float(self.engine.processes.largest(np.array([time.perf_counter() - began]))[0])
         self._check_finite(steps, each)
         self.per_piece = seconds / len(pieces)
-        self.progress.state, self.progress.updates = steps.state, self.engine.updates
+        self.state.carried, self.state.updates = steps.state, self.engine.updates
         return steps, seconds
 
     def _count(self, steps: Steps, tokens: int, seconds: float) -> None:
         """Add what the engine did to the sums of the running epoch."""
-        sums = self.progress.sums
-        self.progress.piece += len(steps.losses)
+        sums = self.state.sums
+        self.state.piece += len(steps.losses)
         _add(sums, self.engine, steps.losses, steps.weights)
         sums["correct"] += float(steps.correct.sum())
         sums["scored"] += float(steps.scored.sum())
@@ -258,42 +289,42 @@ class _Run:
 
     def _close_epoch(self) -> None:
         """Record the epoch that is over, and stand at the beginning of the next."""
-        progress = self.progress
+        state = self.state
         record = self._record(self.engine.learning_rate)
-        progress.history.append(record)
-        progress.epoch, progress.piece = progress.epoch + 1, 0
-        if self.training.patience is not None and best_epoch(progress.history) == len(progress.history) - 1:
-            progress.best = self.engine.parameters()
-        for observer in self.observers:
-            observer.epoch(record)
+        state.history.append(record)
+        state.epoch, state.piece = state.epoch + 1, 0
+        if self.training.patience is not None and best_epoch(state.history) == len(state.history) - 1:
+            state.best = self.engine.parameters()
+        for callback in self.callbacks:
+            callback.on_epoch_end(record)
 
     def _check_finite(self, steps: Steps, each: int | None) -> None:
         if steps.finite:
             return
-        progress = self.progress
-        last = progress.piece + len(steps.losses) - 1
+        state = self.state
+        last = state.piece + len(steps.losses) - 1
         epochs, piece = divmod(last, each) if each else (0, last)
         what = "loss" if not np.isfinite(steps.losses[-1]) else "gradient"
-        kept = f" The last checkpoint is kept in {self.checkpoint}." if self.checkpoint else ""
+        checkpoint = f" The last checkpoint is kept in {self.checkpoint}." if self.checkpoint else ""
         raise NonFiniteError(
-            f"the {what} stopped being a finite number in epoch {progress.epoch + epochs + 1}, update {piece + 1} of the "
+            f"the {what} stopped being a finite number in epoch {state.epoch + epochs + 1}, update {piece + 1} of the "
             f"epoch (loss {steps.losses[-1]:g}, gradient norm {steps.gradient_norms[-1]:g}, learning rate "
             f"{self.engine.learning_rate:g}); that update was not made. Lower `learning_rate`, set `clip_norm`, or "
-            f"scale the data.{kept}"
+            f"scale the data.{checkpoint}"
         )
 
     def _record(self, rate: float) -> dict[str, Any]:
         """The measures of the epoch that just ended."""
-        sums, training = self.progress.sums, self.training
-        record: dict[str, Any] = {"epoch": self.progress.epoch + 1}
+        sums, training = self.state.sums, self.training
+        record: dict[str, Any] = {"epoch": self.state.epoch + 1}
         if training.score_first:
-            record |= {key: value for key, value in sums.items() if key.startswith(("train_", "valid_"))}
+            record |= {key: value for key, value in sums.items() if key.startswith(("train_", "validation_"))}
         else:
             record |= _scores(sums, training.measures, "train")
-            if self.valid is not None:
-                record |= evaluate(self.engine, self.valid, training.measures)
+            if self.validation is not None:
+                record |= evaluate(self.engine, self.validation, training.measures)
         seconds = sums["seconds"]
-        self.progress.seconds += seconds
+        self.state.seconds += seconds
         record |= {
             "learning_rate": rate,
             "gradient_norm": sums["norms"] / max(1.0, sums["pieces"]),
@@ -304,7 +335,11 @@ class _Run:
 
     def _scores_now(self) -> dict[str, float]:
         scores = evaluate(self.engine, self.scored, self.training.measures, "train")
-        return scores if self.valid is None else scores | evaluate(self.engine, self.valid, self.training.measures)
+        return (
+            scores
+            if self.validation is None
+            else scores | evaluate(self.engine, self.validation, self.training.measures)
+        )
 
     def _checkpoint_if_due(self, interruption: Interruption) -> None:
         if self.checkpoint is None:
@@ -312,19 +347,19 @@ class _Run:
         waited = time.perf_counter() - self.saved_at
         waited, number = self.engine.processes.largest(np.array([waited, interruption.number]))
         due = waited >= self.training.checkpoint_seconds
-        if due or number or self.progress.finished:
+        if due or number or self.state.finished:
             self._save()
-        if number and not self.progress.finished:
+        if number and not self.state.finished:
             raise InterruptedTraining(
-                f"stopped by {signal.Signals(int(number)).name} in epoch {self.progress.epoch + 1} of {self.training.epochs}; "
+                f"stopped by {signal.Signals(int(number)).name} in epoch {self.state.epoch + 1} of {self.training.epochs}; "
                 f"everything is saved in {self.checkpoint}. Go on with --resume"
             )
 
     def _save(self) -> None:
         assert self.checkpoint is not None
-        folder, progress = self.checkpoint, self.progress
-        progress.parameters, progress.memory = self.engine.parameters(), self.engine.optimiser_state()
-        self.engine.processes.lead(lambda: save_checkpoint(folder, progress, self.mark))
+        folder, state = self.checkpoint, self.state
+        state.parameters, state.memory = self.engine.parameters(), self.engine.optimiser_state()
+        self.engine.processes.lead(lambda: save_checkpoint(folder, state, self.fingerprint))
         self.saved_at = time.perf_counter()
 
 
@@ -358,7 +393,7 @@ def _running(total: float, values: Array) -> float:
     return total
 
 
-def _alike(a: Pieces, b: Pieces) -> bool:
+def _same_shapes(a: Pieces, b: Pieces) -> bool:
     """Whether two groups can be joined into one."""
     same = a.inputs.shape == b.inputs.shape and a.targets.shape == b.targets.shape
     return same and (a.lengths is None) == (b.lengths is None)

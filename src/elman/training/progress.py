@@ -8,24 +8,31 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO, final
 
-from elman.training.observer import Observer
+from elman.training.callback import Callback
 
-SHOWN = ("train_loss", "train_accuracy", "train_perplexity", "valid_loss", "valid_accuracy", "valid_perplexity")
+SHOWN = (
+    "train_loss",
+    "train_accuracy",
+    "train_perplexity",
+    "validation_loss",
+    "validation_accuracy",
+    "validation_perplexity",
+)
 
 
-def make_progress(stream: TextIO | None = None) -> Observer:
+def make_progress(stream: TextIO | None = None) -> Callback:
     """A live bar if `stream` (standard error for None) is a terminal, else plain lines."""
     stream = stream or sys.stderr
     return TerminalBar(stream) if stream.isatty() else PlainLines(stream)
 
 
 def describe(record: dict[str, Any]) -> str:
-    """The measures of an epoch in a line: `train_loss 0.512  valid_loss 0.534`."""
+    """The measures of an epoch in a line: `train_loss 0.512  validation_loss 0.534`."""
     return "  ".join(f"{name} {record[name]:.4g}" for name in SHOWN if name in record)
 
 
 @final
-class PlainLines(Observer):
+class PlainLines(Callback):
     """A line for the first and the last epoch, and in between at most one every `seconds`."""
 
     def __init__(self, stream: TextIO, seconds: float = 2.0) -> None:
@@ -33,20 +40,17 @@ class PlainLines(Observer):
         self._epochs, self._shown_at, self._shown = 0, -math.inf, 0
         self._last: dict[str, Any] | None = None
 
-    def begin(self, epochs: int, updates: int, history: Sequence[dict[str, Any]]) -> None:
+    def on_train_begin(self, epochs: int, updates: int, history: Sequence[dict[str, Any]]) -> None:
         self._epochs, self._shown_at, self._last = epochs, -math.inf, None
         if history:
             self._print(f"going on after epoch {len(history)}")
 
-    def step(self, epoch: int, updates: int, loss: float) -> None:
-        pass
-
-    def epoch(self, record: dict[str, Any]) -> None:
+    def on_epoch_end(self, record: dict[str, Any]) -> None:
         self._last = record
         if time.monotonic() - self._shown_at >= self._seconds:
             self._show(record)
 
-    def end(self, reason: str) -> None:
+    def on_train_end(self, reason: str) -> None:
         if self._last is not None and self._last["epoch"] != self._shown:
             self._show(self._last)
         if reason:
@@ -61,7 +65,7 @@ class PlainLines(Observer):
 
 
 @final
-class TerminalBar(Observer):
+class TerminalBar(Callback):
     """A bar over all epochs with the loss, the speed and the time left."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -70,7 +74,7 @@ class TerminalBar(Observer):
         self._task: Any = None
         self._updates, self._text = 1, ""
 
-    def begin(self, epochs: int, updates: int, history: Sequence[dict[str, Any]]) -> None:
+    def on_train_begin(self, epochs: int, updates: int, history: Sequence[dict[str, Any]]) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -86,20 +90,20 @@ class TerminalBar(Observer):
         self._epochs = epochs
         self._bar.start()
 
-    def step(self, epoch: int, updates: int, loss: float) -> None:
-        done = (epoch - 1) * self._updates + min(updates, self._updates)
+    def on_updates(self, epoch: int, updates: int, loss: float) -> None:
+        completed = (epoch - 1) * self._updates + min(updates, self._updates)
         seconds = time.monotonic() - self._began
-        speed = f"{(done - self._first) / seconds:,.0f} updates/s" if seconds > 0.2 else ""
+        speed = f"{(completed - self._first) / seconds:,.0f} updates/s" if seconds > 0.2 else ""
         self._bar.update(
-            self._task, completed=done, description=f"epoch {epoch}/{self._epochs}", speed=speed,
+            self._task, completed=completed, description=f"epoch {epoch}/{self._epochs}", speed=speed,
             measures=self._text or f"train_loss {loss:.4g}",
         )  # fmt: skip
 
-    def epoch(self, record: dict[str, Any]) -> None:
+    def on_epoch_end(self, record: dict[str, Any]) -> None:
         self._text = describe(record)
         self._bar.update(self._task, measures=self._text)
 
-    def end(self, reason: str) -> None:
+    def on_train_end(self, reason: str) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

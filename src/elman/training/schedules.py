@@ -16,12 +16,14 @@ _KNOWN = "constant, cosine, linear, step(every, factor), exponential(factor) or 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the learning rate moves.
+    """How the learning rate moves over the epochs.
 
-    kind and numbers: `constant`; `cosine` and `linear` fall to zero over the epochs; `step(every, factor)` multiplies by
-    factor every so many epochs; `exponential(factor)` at each epoch; `plateau(patience, factor)` whenever the
-    validation loss (or, without one, the training loss) has not improved for `patience` epochs. warmup: that many
-    first epochs climb linearly to the full rate.
+    Args:
+        kind: `constant`; `cosine` and `linear` fall to zero over the epochs; `step` multiplies by a factor every so many epochs;
+            `exponential` multiplies by a factor at each epoch; `plateau` does so whenever the validation loss (or, without one, the
+            training loss) has not improved for so many epochs.
+        numbers: of `step`: every, factor; of `exponential`: factor; of `plateau`: patience, factor.
+        warmup: that many first epochs climb linearly to the full rate.
     """
 
     kind: str = "constant"
@@ -67,25 +69,25 @@ def parse_schedule(text: str, warmup: int = 0) -> Schedule:
     return Schedule(name, numbers, warmup)
 
 
-def watched(record: dict[str, Any]) -> float:
+def stopping_loss(record: dict[str, Any]) -> float:
     """The number that plateaus and early stopping look at: the validation loss, else the training loss."""
-    loss = float(record.get("valid_loss", record["train_loss"]))
+    loss = float(record.get("validation_loss", record["train_loss"]))
     return loss if math.isfinite(loss) else math.inf
 
 
 def plateaus(history: Sequence[dict[str, Any]], patience: int) -> int:
-    """How often the watched loss went `patience` epochs without a new best."""
-    best, waited, found = math.inf, 0, 0
+    """How often the `stopping_loss` went `patience` epochs without a new best."""
+    best, waited, count = math.inf, 0, 0
     for record in history:
-        if watched(record) < best:
-            best, waited = watched(record), 0
+        if stopping_loss(record) < best:
+            best, waited = stopping_loss(record), 0
         else:
             waited += 1
         if waited >= patience:
-            found, waited = found + 1, 0
-    return found
+            count, waited = count + 1, 0
+    return count
 
 
 def best_epoch(history: Sequence[dict[str, Any]]) -> int:
-    """Index of the record with the smallest watched loss, the earliest of equals."""
-    return min(range(len(history)), key=lambda i: watched(history[i]))
+    """Index of the record with the smallest `stopping_loss`, the earliest of equals."""
+    return min(range(len(history)), key=lambda i: stopping_loss(history[i]))

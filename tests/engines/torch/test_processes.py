@@ -23,6 +23,7 @@ from tests.cli.command import elman, settings
 from tests.closeness import assert_all_close, assert_all_same_bits
 from tests.engines.torch.torchrun import ended, environment, free_port, start
 from tests.engines.torch.trainings import TRAININGS
+from tests.files.trees import stored
 
 from elman.engines import joined
 from elman.engines.processes import ALONE, current
@@ -95,7 +96,7 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on(
     """With as many processes as before to the same bits, and alone to rounding."""
     run = tmp_path / "run"
     running = start(2, "-m", "elman", *TEXT, "--out", run, cwd=tmp_path)
-    wait_until(lambda: (run / "checkpoint" / "state.safetensors").exists(), running)
+    wait_until(lambda: bool(stored(run / "checkpoint", "state.safetensors")), running)
     running[1].kill()
     (code, out, err), (killed, _, _) = ended(running)
     assert (code, killed, out) == (1, -signal.SIGKILL, "")
@@ -122,7 +123,7 @@ def wait_until(there: Callable[[], bool], running: list[subprocess.Popen[str]], 
 def test_a_signal_to_one_process_stops_all_and_saves(tmp_path: Path) -> None:
     run = tmp_path / "run"
     running = start(2, "-m", "elman", *TEXT, *settings(training__epochs=1000), "--out", run, cwd=tmp_path)
-    wait_until(lambda: (run / "checkpoint" / "state.safetensors").exists(), running)
+    wait_until(lambda: bool(stored(run / "checkpoint", "state.safetensors")), running)
     running[1].send_signal(signal.SIGTERM)
     (code, _, err), (other, _, quiet) = ended(running)
     assert (code, other) == (1, 1), err + quiet

@@ -1,4 +1,4 @@
-"""Trainings for one process or several: `python -m tests.distributed.trainings FILE` writes what each ends with.
+"""Trainings for one process or several: `python -m tests.engines.torch.trainings FILE` writes what each ends with.
 
 Batches of 3 rows and of 1 are split among 2 processes unevenly, and so that one has nothing.
 """
@@ -74,7 +74,7 @@ def _trained(
     engine = make_engine(
         "torch", network.initialise(1), loss, optimiser, backprop_steps=backprop_steps, dtype="float64", seed=4
     )
-    done = train(engine, batches, Training(epochs=3, **options), valid=valid)
+    done = train(engine, batches, Training(epochs=3, **options), validation=valid)
     assert done.state is not None
     names = [name for name in done.history[0] if "second" not in name]
     return {

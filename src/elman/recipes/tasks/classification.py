@@ -4,48 +4,52 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
 from elman.errors import DataError
-from elman.estimators import SequenceClassifier, Watch
+from elman.estimators import SequenceClassifier
 from elman.recipes import sources
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import Labelled
 from elman.recipes.tasks.task import Assessment, Picture, Task
 from elman.runs import plots
 from elman.runs.report import Table
+from elman.training import Callbacks
 
 
 @final
 class ClassificationTask(Task):
     """Accuracy on every part of the data, and who is taken for whom."""
 
-    def fit(self, estimator: SequenceClassifier, data: Labelled, watch: Watch) -> None:
-        estimator.fit(data.X, data.y, watch=watch)
+    def fit(
+        self, estimator: SequenceClassifier, data: Labelled, *, callbacks: Callbacks, checkpoint: Path, resume: bool
+    ) -> None:
+        estimator.fit(data.X, data.y, callbacks=callbacks, checkpoint=checkpoint, resume=resume)
 
     def assess(self, estimator: SequenceClassifier, data: Labelled, recipe: Recipe) -> Assessment:
-        found = Assessment()
+        assessment = Assessment()
         x, y, which = (*data.test, "test data") if data.test is not None else (data.X, data.y, "training data")
-        accuracy = self._judge(found, estimator, x, y, which)
+        accuracy = self._judge(assessment, estimator, x, y, which)
         if data.test is not None:
-            found.metrics["test_accuracy"] = accuracy
-            found.baselines = _most_common(data.y, data.test[1])
-        found.metrics["whole_accuracy"] = estimator.score(data.X, data.y)
+            assessment.metrics["test_accuracy"] = accuracy
+            assessment.baselines = _most_common(data.y, data.test[1])
+        assessment.metrics["whole_accuracy"] = estimator.score(data.X, data.y)
         if data.test is None:
-            found.notes.append(
+            assessment.notes.append(
                 "There was no test data: the confusion matrix is of data that the network was trained on."
             )
-        return found
+        return assessment
 
     def evaluate(self, estimator: SequenceClassifier, recipe: Recipe, path: str | None) -> Assessment:
         data = _load(recipe, path)
         x, y = (data.X, data.y) if path is not None or data.test is None else data.test
-        found = Assessment()
-        found.metrics["accuracy"] = self._judge(found, estimator, x, y, path or "the recipe's own data")
-        found.baselines = {"most_common": {"accuracy": float(np.mean(np.asarray(y) == _mode(y)))}}
-        return found
+        assessment = Assessment()
+        assessment.metrics["accuracy"] = self._judge(assessment, estimator, x, y, path or "the recipe's own data")
+        assessment.baselines = {"most_common": {"accuracy": float(np.mean(np.asarray(y) == _mode(y)))}}
+        return assessment
 
     def predict(
         self, estimator: SequenceClassifier, recipe: Recipe, path: str
@@ -58,11 +62,11 @@ class ClassificationTask(Task):
             [i, label, *p] for i, label, p in zip(data.ids, labels.tolist(), probabilities.tolist(), strict=True)
         ]
 
-    def _judge(self, found: Assessment, estimator: SequenceClassifier, x: Any, y: Any, which: str) -> float:
+    def _judge(self, assessment: Assessment, estimator: SequenceClassifier, x: Any, y: Any, which: str) -> float:
         counts = estimator.confusion(x, y)
         names = [str(c) for c in estimator.classes_]
         figure = plots.confusion_matrix(counts, names)
-        found.pictures.append(
+        assessment.pictures.append(
             Picture("confusion-matrix", figure, f"Who is taken for whom, on {which}: rows are the truth.")
         )
         right, truths, guesses = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
@@ -70,7 +74,7 @@ class ClassificationTask(Task):
             [name, str(t), f"{r / max(1, t):.1%}", f"{r / max(1, g):.1%}"]
             for name, r, t, g in zip(names, right, truths, guesses, strict=True)
         ]
-        found.tables.append(
+        assessment.tables.append(
             Table("By class", ["class", "sequences", "found (recall)", "right when named (precision)"], rows)
         )
         return float(right.sum() / counts.sum())
@@ -97,8 +101,8 @@ def _unlabelled(path: str, options: dict[str, Any]) -> Labelled:
     series, time, inputs = (options.get(name) for name in ("series", "time", "inputs"))
     if series is None or inputs is None:
         raise DataError(f"{path}: this model was not trained from a table, so columns are not known; bring a .ts file")
-    found = frames.sequences_from_frame(path, inputs=inputs, series=series, time=time)
-    return Labelled(found.X, None, None, found.ids)
+    table = frames.sequences_from_frame(path, inputs=inputs, series=series, time=time)
+    return Labelled(table.X, None, None, table.ids)
 
 
 def _mode(y: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -11,13 +12,14 @@ from elman.cells import Array
 from elman.data.frames import Series, series_from_frame
 from elman.data.times import format_time
 from elman.errors import DataError
-from elman.estimators import Forecast, Forecaster, Watch
+from elman.estimators import Forecast, Forecaster
 from elman.estimators.baselines import baseline_forecasts, forecast_errors
 from elman.estimators.estimator import check_share
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import SeriesData
 from elman.recipes.tasks.task import Assessment, Picture, Task, same_columns
 from elman.runs import plots
+from elman.training import Callbacks
 
 SHOWN_SERIES = 6
 TRAINED_ON = "The model was trained on these series to their end, so this is not a test; see the backtest."
@@ -27,33 +29,36 @@ TRAINED_ON = "The model was trained on these series to their end, so this is not
 class ForecastingTask(Task):
     """A backtest beside the baselines, and the forecast itself."""
 
-    def fit(self, estimator: Forecaster, data: SeriesData, watch: Watch) -> None:
+    def fit(
+        self, estimator: Forecaster, data: SeriesData, *, callbacks: Callbacks, checkpoint: Path, resume: bool
+    ) -> None:
         _check_folds(estimator, data)
-        estimator.fit(data.series, watch=watch)
+        estimator.fit(data.series, callbacks=callbacks, checkpoint=checkpoint, resume=resume)
 
     def assess(self, estimator: Forecaster, data: SeriesData, recipe: Recipe) -> Assessment:
-        found = Assessment()
+        assessment = Assessment()
         folds = []
         if data.folds:
             backtest = estimator.backtest(data.series, folds=data.folds)
             folds = backtest.folds
-            found.metrics, found.baselines = dict(backtest.metrics), backtest.baselines
-            found.tables.append(same_columns(backtest.metrics, backtest.baselines, "this network"))
-            found.notes += _verdict(backtest.metrics, backtest.baselines, data.folds, estimator)
+            assessment.metrics, assessment.baselines = dict(backtest.metrics), backtest.baselines
+            assessment.tables.append(same_columns(backtest.metrics, backtest.baselines, "this network"))
+            assessment.notes += _verdict(backtest.metrics, backtest.baselines, data.folds, estimator)
         forecasts = estimator.forecast()
-        found.forecasts = forecast_rows(forecasts, data.names)
+        assessment.forecast_header = forecast_header(data.names, estimator.interval)
+        assessment.forecasts = forecast_rows(forecasts, data.names)
         for number, (s, f) in enumerate(zip(data.series[:SHOWN_SERIES], forecasts, strict=False)):
             mine = [fold for fold in folds if fold.series == number]
-            found.pictures.append(picture(s, f, mine, data.names[0], len(data.series) > 1))
-        return found
+            assessment.pictures.append(picture(s, f, mine, data.names[0], estimator.interval, len(data.series) > 1))
+        return assessment
 
     def evaluate(self, estimator: Forecaster, recipe: Recipe, path: str | None) -> Assessment:
         metrics, baselines = last_steps(estimator, load_series(recipe, path))
         return Assessment(metrics=metrics, baselines=baselines, notes=[] if path else [TRAINED_ON])
 
     def predict(self, estimator: Forecaster, recipe: Recipe, path: str) -> tuple[list[str], list[Sequence[Any]]]:
-        names = [name.strip() for name in recipe.source_options["target"].split(",")]
-        return forecast_header(names), forecast_rows(estimator.forecast(load_series(recipe, path)), names)
+        header = forecast_header(recipe.targets, estimator.interval)
+        return header, forecast_rows(estimator.forecast(load_series(recipe, path)), recipe.targets)
 
 
 def last_steps(
@@ -84,8 +89,8 @@ def _check_folds(estimator: Forecaster, data: SeriesData) -> None:
     share = check_share("validation", estimator.validation)
     for s in data.series if data.folds else ():
         left = len(s.y) - data.folds * estimator.horizon
-        watched = max(estimator.horizon, round(left * share)) if share else 0
-        if left - watched < (estimator.window or 1) + estimator.horizon + 1:
+        validation_steps = max(estimator.horizon, round(left * share)) if share else 0
+        if left - validation_steps < (estimator.window or 1) + estimator.horizon + 1:
             raise DataError(
                 f"series {s.unique_id!r} has {len(s.y)} steps; the backtest's {data.folds} folds of {estimator.horizon} steps "
                 f"leave {max(left, 0)}, too few to train on. Bring a longer series, make the horizon or `data.window` shorter, "
@@ -93,9 +98,15 @@ def _check_folds(estimator: Forecaster, data: SeriesData) -> None:
             )
 
 
-def forecast_header(names: Sequence[str]) -> list[str]:
-    """Columns of forecasts: `elman`, `elman-lo-90`, `elman-hi-90`, after the variable's name where there are several."""
-    ends = ("elman", "elman-lo-90", "elman-hi-90")
+def forecast_header(names: Sequence[str], interval: float) -> list[str]:
+    """Columns of forecasts: `elman`, `elman-lo-90`, `elman-hi-90`, after the variable's name where there are several.
+
+    Args:
+        names: of the variables.
+        interval: the probability that the band shall enclose; the number in the columns' names is its percentage.
+    """
+    level = percentage(interval)
+    ends = ("elman", f"elman-lo-{level}", f"elman-hi-{level}")
     columns = list(ends) if len(names) == 1 else [f"{name}-{end}" for name in names for end in ends]
     return ["unique_id", "ds", *columns]
 
@@ -112,6 +123,11 @@ def forecast_rows(forecasts: Sequence[Forecast], names: Sequence[str]) -> list[S
     return rows
 
 
+def percentage(interval: float) -> str:
+    """A probability in per cent, as short as it can be written: 0.9 is `90`, 0.975 is `97.5`."""
+    return f"{100 * interval:.10g}"
+
+
 def _or_empty(value: float) -> float | str:
     return float(value) if np.isfinite(value) else ""
 
@@ -119,30 +135,32 @@ def _or_empty(value: float) -> float | str:
 def load_series(recipe: Recipe, path: str | None) -> list[Series]:
     """The series of the file at `path`, or of the recipe's own."""
     options = recipe.source_options
-    names = [name.strip() for name in options["target"].split(",")]
     return series_from_frame(
-        path or options["path"], time=options.get("time"), target=names, series=options.get("series"),
-        gaps=options.get("gaps", "error"),
-    )  # fmt: skip
+        path or options["path"], time=options.get("time"), target=recipe.targets, series=options.get("series")
+    )
 
 
 def _times(s: Series) -> Array:
     return np.arange(len(s.y)) if s.ds is None else s.ds
 
 
-def picture(s: Series, f: Forecast, folds: Sequence[Any], name: str, many: bool) -> Picture:
+def picture(
+    s: Series, f: Forecast, folds: Sequence[Any], name: str, interval: float, many: bool
+) -> Picture:  # fmt: skip
     """One series, its forecast and its backtest folds; of several variables the first."""
     known = np.isfinite(f.low).all()
     figure = plots.forecast(
         _times(s), s.y[:, 0], f.times, f.mean[:, 0], f.low[:, 0] if known else None, f.high[:, 0] if known else None,
         backtest=[(fold.forecast.times, fold.forecast.mean[:, 0]) for fold in folds],
         title=f"{s.unique_id}: the next {len(f.mean)} steps" if many else f"{name}: the next {len(f.mean)} steps",
-        y_label=name,
+        y_label=name, level=percentage(interval),
     )  # fmt: skip
     file = f"forecast-{s.unique_id}" if many else "forecast"
     safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in file)
     return Picture(
-        safe, figure, "The forecast with its 90 % band; the backtest's forecasts were made without seeing these steps."
+        safe,
+        figure,
+        f"The forecast with its {percentage(interval)} % band; the backtest's forecasts were made without seeing these steps.",
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, final
 
 from elman.errors import ElmanError
-from elman.estimators import PerSeries, PerSeriesBacktest, Watch
-from elman.estimators.jobs import Told
+from elman.estimators import Forecaster, OnOutcome, PerSeries, PerSeriesBacktest
 from elman.estimators.per_series import mean_measures
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import SeriesData
@@ -21,64 +21,82 @@ from elman.recipes.tasks.forecasting import (
     load_series,
     picture,
 )
-from elman.recipes.tasks.task import Assessment, Task, number, same_columns
+from elman.recipes.tasks.task import Assessment, Picture, Task, number, same_columns
 from elman.runs.report import Table
+from elman.training import Callbacks
 
 SHOWN_ROWS = 40
 
 
 @final
 class PerSeriesTask(Task):
-    """As the forecasting task, each series by itself; one that fails is told of and costs the others nothing.
+    """As the forecasting task, each series by itself; one that fails is reported and costs the others nothing.
 
-    told: gives what hears of every series that is `fitted`, and of every one that is `tested`.
+    Args:
+        on_series: called with `fitted` and with `tested`; what it returns is called with each series' outcome.
     """
 
-    def __init__(self, told: Callable[[str], Told] | None = None) -> None:
-        self._told: Callable[[str], Told | None] = _silent if told is None else told
+    def __init__(self, on_series: Callable[[str], OnOutcome] | None = None) -> None:
+        self._on_series: Callable[[str], OnOutcome | None] = _no_callback if on_series is None else on_series
 
-    def fit(self, estimator: PerSeries, data: SeriesData, watch: Watch) -> None:
+    def make(self, recipe: Recipe, jobs: int | None) -> PerSeries:
+        forecaster = recipe.estimator()
+        assert isinstance(forecaster, Forecaster)
+        return PerSeries(forecaster=forecaster, n_jobs=jobs)
+
+    def load(self, folder: Path, **changes: Any) -> PerSeries:
+        return PerSeries.load(folder, **changes)
+
+    def fit(
+        self, estimator: PerSeries, data: SeriesData, *, callbacks: Callbacks, checkpoint: Path, resume: bool
+    ) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"\d+ of \d+ series have no model")  # `assess` tells of them
-            own = Watch(checkpoint=watch.checkpoint, resume=watch.resume)
-            estimator.fit(data.series, watch=own, told=self._told("fitted"))
+            estimator.fit(data.series, checkpoint=checkpoint, resume=resume, on_outcome=self._on_series("fitted"))
 
     def assess(self, estimator: PerSeries, data: SeriesData, recipe: Recipe) -> Assessment:
-        found = Assessment()
+        assessment = Assessment()
         errors: dict[str, ElmanError] = dict(estimator.errors_)
         backtest = None
         if data.folds:
             # Those that could not be fitted could not be tested either, and that was told already.
             series = [s for s in data.series if s.unique_id in estimator.models_]
             try:
-                backtest = estimator.backtest(series, folds=data.folds, told=self._told("tested"))
+                backtest = estimator.backtest(series, folds=data.folds, on_outcome=self._on_series("tested"))
             except ElmanError as error:
-                found.notes.append(f"No series could be tested, so nothing tells how good these forecasts are: {error}")
+                assessment.notes.append(
+                    f"No series could be tested, so nothing tells how good these forecasts are: {error}"
+                )
         if backtest is not None:
             errors |= backtest.errors
-            found.metrics, found.baselines = dict(backtest.metrics), backtest.baselines
-            found.tables += [same_columns(backtest.metrics, backtest.baselines, "these networks"), _by_series(backtest)]
-            found.notes += _verdict(backtest, estimator)
-        found.notes += [f"Series {name!r} failed: {error}" for name, error in errors.items()]
+            assessment.metrics, assessment.baselines = dict(backtest.metrics), backtest.baselines
+            assessment.tables += [
+                same_columns(backtest.metrics, backtest.baselines, "these networks"),
+                _by_series(backtest),
+            ]
+            assessment.notes += _verdict(backtest, estimator)
+        assessment.notes += [f"Series {name!r} failed: {error}" for name, error in errors.items()]
         forecasts = estimator.forecast()
-        found.forecasts = forecast_rows(forecasts, data.names)
+        assessment.forecast_header = forecast_header(data.names, estimator.forecaster.interval)
+        assessment.forecasts = forecast_rows(forecasts, data.names)
         by_name = {s.unique_id: s for s in data.series}
         for f in forecasts[:SHOWN_SERIES]:
             tested = backtest.by_series.get(f.unique_id) if backtest else None
             folds = tested.folds if tested else []
-            found.pictures.append(picture(by_name[f.unique_id], f, folds, data.names[0], len(data.series) > 1))
-        models = estimator.models_.values()
-        found.result = {
-            "epochs": sum(len(model.history_) for model in models),
-            "training_seconds": round(sum(model.seconds_ for model in models), 4),
+            assessment.pictures.append(
+                picture(
+                    by_name[f.unique_id], f, folds, data.names[0], estimator.forecaster.interval, len(data.series) > 1
+                )
+            )
+        assessment.result = {
             "models": {
-                "fitted": len(models),
+                "fitted": len(estimator.models_),
                 "tested": len(backtest.by_series) if backtest else 0,
                 "beaten": backtest.beaten if backtest else {},
                 "failed": {name: str(error) for name, error in errors.items()},
             },
         }
-        return found
+        return assessment
 
     def evaluate(self, estimator: PerSeries, recipe: Recipe, path: str | None) -> Assessment:
         measured = [
@@ -94,12 +112,32 @@ class PerSeriesTask(Task):
         )
 
     def predict(self, estimator: PerSeries, recipe: Recipe, path: str) -> tuple[list[str], list[Sequence[Any]]]:
-        names = [name.strip() for name in recipe.source_options["target"].split(",")]
-        return forecast_header(names), forecast_rows(estimator.forecast(load_series(recipe, path)), names)
+        header = forecast_header(recipe.targets, estimator.forecaster.interval)
+        return header, forecast_rows(estimator.forecast(load_series(recipe, path)), recipe.targets)
+
+    def example(self, model: PerSeries) -> Forecaster:
+        """The first of them: they have one description of a network in common."""
+        return next(iter(model.models_.values()))
+
+    def training_metrics(self, model: PerSeries) -> dict[str, float]:
+        return mean_measures([super(PerSeriesTask, self).training_metrics(one) for one in model.models_.values()])
+
+    def training_facts(self, model: PerSeries) -> dict[str, Any]:
+        models = model.models_.values()
+        return {
+            "training_seconds": round(sum(one.seconds_ for one in models), 4),
+            "epochs": sum(len(one.history_) for one in models),
+        }
+
+    def _model_facts(self, model: PerSeries, result: dict[str, Any]) -> list[tuple[str, str]]:
+        return [("models", f"{len(model.models_)}, one for each series"), ("epochs", f"{result['epochs']}")]
+
+    def curves(self, model: PerSeries) -> list[Picture]:
+        return []
 
 
-def _silent(done: str) -> None:
-    """Nobody hears of a series."""
+def _no_callback(verb: str) -> None:
+    """Nobody wants to hear of a series."""
 
 
 def _by_series(backtest: PerSeriesBacktest) -> Table:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
 from elman.cells import Array
 from elman.errors import DataError
-from elman.estimators import SequenceRegressor, Watch
+from elman.estimators import SequenceRegressor
 from elman.recipes import sources
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import Paired, stacked
 from elman.recipes.tasks.task import Assessment, Picture, Task, same_columns
 from elman.runs import plots
+from elman.training import Callbacks
 
 SHOWN_STEPS = 400
 
@@ -23,38 +25,46 @@ SHOWN_STEPS = 400
 class RegressionTask(Task):
     """Errors on every part of the data, and actual beside predicted."""
 
-    def fit(self, estimator: SequenceRegressor, data: Paired, watch: Watch) -> None:
-        estimator.fit(data.X, data.y, valid=data.valid, watch=watch)
+    def fit(
+        self, estimator: SequenceRegressor, data: Paired, *, callbacks: Callbacks, checkpoint: Path, resume: bool
+    ) -> None:
+        estimator.fit(
+            data.X, data.y, validation_data=data.validation, callbacks=callbacks, checkpoint=checkpoint, resume=resume
+        )
 
     def assess(self, estimator: SequenceRegressor, data: Paired, recipe: Recipe) -> Assessment:
-        found = Assessment()
+        assessment = Assessment()
         if data.test is not None:
-            found.metrics |= {f"test_{k}": v for k, v in _errors(estimator, *data.test).items()}
+            assessment.metrics |= {f"test_{k}": v for k, v in _errors(estimator, *data.test).items()}
             mean = stacked(data.y).mean(axis=0)
             truth = stacked(_as_list(data.test[1]))
-            found.baselines = {
+            assessment.baselines = {
                 "mean": {f"test_{k}": v for k, v in _measures(truth, np.broadcast_to(mean, truth.shape)).items()}
             }
-            found.tables.append(same_columns(found.metrics, found.baselines, "this network"))
-        found.pictures += _PICTURES.get(recipe.source, _any_picture)(estimator, data)
-        return found
+            assessment.tables.append(same_columns(assessment.metrics, assessment.baselines, "this network"))
+        assessment.pictures += _PICTURES.get(recipe.source, _any_picture)(estimator, data)
+        return assessment
 
     def evaluate(self, estimator: SequenceRegressor, recipe: Recipe, path: str | None) -> Assessment:
         data = _load(recipe, path)
         x, y = (data.X, data.y) if path is not None or data.test is None else data.test
-        found = Assessment(metrics=_errors(estimator, x, y))
+        assessment = Assessment(metrics=_errors(estimator, x, y))
         truth = stacked(_as_list(y))
-        found.baselines = {"mean": _measures(truth, np.broadcast_to(truth.mean(axis=0), truth.shape))}
-        found.pictures += _any_picture(estimator, Paired(x, y, names=data.names))
-        return found
+        assessment.baselines = {"mean": _measures(truth, np.broadcast_to(truth.mean(axis=0), truth.shape))}
+        assessment.pictures += _any_picture(estimator, Paired(x, y, names=data.names))
+        return assessment
 
     def predict(self, estimator: SequenceRegressor, recipe: Recipe, path: str) -> tuple[list[str], list[Sequence[Any]]]:
         data = _load(recipe, path, inputs_only=True)
-        answers = estimator.predict(data.X)
+        columns, answers = list(data.names), estimator.predict(data.X)
+        if estimator.loss in ("quantile", "gaussian"):
+            columns += [f"{name}-q{q:g}" for name in data.names for q in estimator.quantiles]
+            quantiles = estimator.predict_quantiles(data.X)
+            answers = [np.hstack((a, q.reshape(len(a), -1))) for a, q in zip(answers, quantiles, strict=True)]
         rows: list[Sequence[Any]] = []
         for unique_id, answer in zip(data.ids, answers, strict=True):
             rows += [[unique_id, step, *values] for step, values in enumerate(np.atleast_2d(answer).tolist())]
-        return ["unique_id", "step", *data.names], rows
+        return ["unique_id", "step", *columns], rows
 
 
 def _load(recipe: Recipe, path: str | None, *, inputs_only: bool = False) -> Paired:
@@ -73,13 +83,12 @@ def _load(recipe: Recipe, path: str | None, *, inputs_only: bool = False) -> Pai
     if inputs_only:
         from elman.data import frames
 
-        names = [name.strip() for name in options["target"].split(",")]
         if "inputs" not in options:
             raise DataError(f"{path}: the run's recipe does not name its input columns (data.inputs); train it again")
-        found = frames.sequences_from_frame(
+        table = frames.sequences_from_frame(
             path, inputs=options["inputs"], series=options.get("series"), time=options.get("time")
         )
-        return Paired(found.X, None, names=names, ids=found.ids)
+        return Paired(table.X, None, names=recipe.targets, ids=table.ids)
     whole: Paired = sources.load("regression", "file", options, 0)
     return whole
 
@@ -91,8 +100,8 @@ def _errors(estimator: SequenceRegressor, x: Any, y: Any) -> dict[str, float]:
 def _measures(truth: Array, guess: Array) -> dict[str, float]:
     error = guess - truth
     total = ((truth - truth.mean(axis=0)) ** 2).sum()
-    found = {"mae": float(np.abs(error).mean()), "rmse": float(np.sqrt((error**2).mean()))}
-    return found | ({"r2": float(1 - (error**2).sum() / total)} if total else {})
+    measures = {"mae": float(np.abs(error).mean()), "rmse": float(np.sqrt((error**2).mean()))}
+    return measures | ({"r2": float(1 - (error**2).sum() / total)} if total else {})
 
 
 def _as_list(y: Any) -> Sequence[Any]:
@@ -112,7 +121,7 @@ def _sine_next_picture(estimator: SequenceRegressor, data: Paired) -> list[Pictu
 
 def _sine_windows_picture(estimator: SequenceRegressor, data: Paired) -> list[Picture]:
     """Seed 002: the truth after each window of the validation records, and the prediction."""
-    x, y = data.valid if data.valid is not None else (data.X, data.y)
+    x, y = data.validation if data.validation is not None else (data.X, data.y)
     first = data.X.shape[1] + len(data.X)
     figure = plots.actual_against_predicted_over_time(
         np.arange(first, first + len(y)), y[:, 0], estimator.predict(x)[:, 0], x_label="step", y_label="sin(step)"
