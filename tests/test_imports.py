@@ -38,6 +38,7 @@ ORDER = (
     ("nn",),
     ("native",),
     ("files", "measures"),
+    ("tasks",),
     ("errors", "version"),
 )
 """The rooms of design.md from top to bottom; rooms of one line do not know each other."""

@@ -10,7 +10,6 @@ import pytest
 
 from elman.estimators import ESTIMATORS, Forecaster, LanguageModel
 from elman.measures import (
-    HEADLINES,
     IN_TRAINING,
     MEASURES,
     finite,
@@ -21,6 +20,7 @@ from elman.measures import (
     title_of,
     value_text,
 )
+from elman.tasks import TASKS
 from elman.training.progress import describe
 
 
@@ -69,8 +69,9 @@ def test_values_as_text(measure: str, value: float | None, text: str) -> None:
 
 
 def test_every_task_has_headlines_and_every_headline_is_a_measure() -> None:
-    assert HEADLINES.keys() == ESTIMATORS.keys()
-    assert {name for names in HEADLINES.values() for name in names} <= MEASURES.keys()
+    assert TASKS.keys() == ESTIMATORS.keys()
+    assert all(kind.task == name for name, kind in ESTIMATORS.items())
+    assert {name for task in TASKS.values() for name in task.headline} <= MEASURES.keys()
     assert {name for kind in ESTIMATORS.values() for name in kind.measures} <= set(IN_TRAINING) <= MEASURES.keys()
 
 

@@ -13,7 +13,7 @@ from elman.engines.native.engine import NativeEngine
 from elman.native import _core
 from elman.network import Network
 
-CELL_NUMBERS = {"rnn": 0, "gru": 3, "lstm": 4}
+CORE_CELLS = {"rnn": _core.Cell.elman_tanh, "gru": _core.Cell.gru, "lstm": _core.Cell.lstm}
 CELL_NAMES = {"rnn": "elman", "gru": "gru", "lstm": "lstm"}
 Made = tuple[Callable[[], object], Callable[[], dict[str, Any] | None]]
 
@@ -30,7 +30,7 @@ def make(kind: str, params: dict[str, Any]) -> Made:
 
 def _layer(p: dict[str, Any]) -> Made:
     given = problems.layer(p)
-    layers = _core.Layers32(cell=CELL_NUMBERS[p["cell"]], input_size=p["D"], hidden_size=p["H"])
+    layers = _core.Layers32(_core.Shape(cell=CORE_CELLS[p["cell"]], input_size=p["D"], hidden_size=p["H"]))
     block = np.concatenate([given[name].ravel() for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")])
     train = p["mode"] == "train"
     outputs, d_block, d_x = np.empty_like(given["dy"]), np.empty_like(block), np.empty_like(given["x"])
@@ -39,9 +39,11 @@ def _layer(p: dict[str, Any]) -> Made:
 
     def run() -> None:
         layers.load_parameters(block)  # so that packing the weights is part of the time, as in training
-        layers.forward(given["x"], None, None, outputs, h, c, train)
+        layers.forward(x=given["x"], h=None, c=None, outputs=outputs, last_h=h, last_c=c, save=train)
         if train:
-            layers.backward(given["dy"], None, None, d_block, d_x, d_h, d_c)
+            layers.backward(
+                d_outputs=given["dy"], d_last_h=None, d_last_c=None, d_block=d_block, d_x=d_x, d_h=d_h, d_c=d_c
+            )
 
     def answer() -> dict[str, Any]:
         run()

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+from elman.tasks import TASKS
+
 ABSENT = "–"
 """What stands for a number that is not there."""
 
@@ -124,14 +126,6 @@ MEASURES: dict[str, Measure] = {
 IN_TRAINING = ("loss", "accuracy", "perplexity")
 """What the training loop can measure in every epoch."""
 
-HEADLINES: dict[str, tuple[str, ...]] = {
-    "classification": ("accuracy", "loss"),
-    "regression": ("r2", "mae", "rmse", "loss"),
-    "forecasting": ("mase", "mae", "rmse", "smape", "loss"),
-    "language": ("perplexity", "bits_per_character", "loss"),
-}
-"""The measures that may speak for a run, by task; the first one that its metrics hold does."""
-
 _OF_ANY_TASK = ("accuracy", "perplexity", "mase", "mae", "rmse", "loss")
 _HELD_OUT = ("test_", "validation_", "backtest_", "")  # data that the network was not trained on, the best kind first
 
@@ -147,7 +141,8 @@ def headline_measure(metrics: Mapping[str, Any], task: str) -> tuple[str, float 
         (name, train, held_out): the measure, its value on the training data and on data held out, None where there is none.
         A measure with a held-out value goes before one without. ("", None, None) for empty metrics.
     """
-    candidates = [(name, *values_of(metrics, name)) for name in HEADLINES.get(task, _OF_ANY_TASK)]
+    headline = TASKS[task].headline if task in TASKS else _OF_ANY_TASK
+    candidates = [(name, *values_of(metrics, name)) for name in headline]
     present = [candidate for candidate in candidates if candidate[1:] != (None, None)]
     held_out = [candidate for candidate in present if candidate[2] is not None]
     return (held_out or present or [("", None, None)])[0]

@@ -1,25 +1,5 @@
-"""Each test starts from the same threads and instruction set, and leaves them as they were."""
+"""Each test starts from the same threads and instruction set; `isa` is each instruction set in turn."""
 
-from __future__ import annotations
+from tests.native.settings import isa, settings
 
-from collections.abc import Iterator
-
-import pytest
-
-_core = pytest.importorskip("elman.native._core", reason="Elman was installed without its C++ core")
-
-
-@pytest.fixture(autouse=True)
-def settings() -> Iterator[None]:
-    threads, isa = _core.threads(), _core.isa()
-    yield
-    _core.set_threads(threads)
-    _core.set_isa(isa)
-    _core.poison(False)
-
-
-@pytest.fixture(params=_core.available_isas())
-def isa(request: pytest.FixtureRequest) -> str:
-    """Every instruction set that this machine can run, one after the other."""
-    _core.set_isa(request.param)
-    return str(request.param)
+__all__ = ["isa", "settings"]

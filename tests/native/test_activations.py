@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from elman.native import _core
 
 Array = NDArray[Any]
-TANH, RELU, SIGMOID = 0, 1, 2
+TANH, RELU, SIGMOID = _core.Cell.elman_tanh, _core.Cell.elman_relu, _core.Cell.elman_sigmoid
 
 # Near zero, through both branches and their border at 0.625, into saturation, and a whole sweep of exponents.
 POINTS = np.concatenate(
@@ -24,13 +24,13 @@ POINTS = np.concatenate(
 )
 
 
-def activated(kind: int, x: Array) -> Array:
+def activated(kind: _core.Cell, x: Array) -> Array:
     out = np.full_like(x, np.nan)
     (_core.activate32 if x.dtype == np.float32 else _core.activate64)(kind, x, out)
     return out
 
 
-def exact(kind: int, x: Array) -> Array:
+def exact(kind: _core.Cell, x: Array) -> Array:
     """In a wider type than x's."""
     wide = x.astype(np.float64 if x.dtype == np.float32 else np.longdouble)
     if kind == TANH:
@@ -40,7 +40,7 @@ def exact(kind: int, x: Array) -> Array:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", [TANH, SIGMOID], ids=["tanh", "sigmoid"])
-def test_within_two_units_in_the_last_place(isa: str, kind: int, dtype: type) -> None:
+def test_within_two_units_in_the_last_place(isa: str, kind: _core.Cell, dtype: type) -> None:
     x = POINTS.astype(dtype)
     true = exact(kind, x)
     normal = np.abs(true) >= np.finfo(dtype).tiny
@@ -62,6 +62,11 @@ def test_special_numbers(isa: str, dtype: type) -> None:
 def test_tanh_never_leaves_its_range(isa: str, dtype: type) -> None:
     """Above 1, its derivative 1 - h^2 would be negative."""
     assert np.abs(activated(TANH, POINTS.astype(dtype))).max() <= 1
+
+
+def test_only_elman_cells_have_a_nonlinearity_of_their_own() -> None:
+    with pytest.raises(ValueError, match="`cell` must be an elman cell"):
+        activated(_core.Cell.gru, POINTS)
 
 
 def test_a_wrong_value_would_be_noticed(isa: str) -> None:

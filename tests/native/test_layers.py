@@ -9,16 +9,18 @@ from tests.closeness import assert_close
 from elman.native import _core
 
 torch = pytest.importorskip("torch")
-CELLS = {"elman": (0, torch.nn.RNN), "gru": (3, torch.nn.GRU), "lstm": (4, torch.nn.LSTM)}
+CELLS = {"elman_tanh": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("hidden", [7, 32, 100])
 @pytest.mark.parametrize("cell", CELLS)
 def test_against_torch(cell: str, hidden: int, bidirectional: bool) -> None:
-    number, kind = CELLS[cell]
-    module = kind(5, hidden, num_layers=2, bidirectional=bidirectional).double()
-    layers = _core.Layers64(cell=number, input_size=5, hidden_size=hidden, num_layers=2, bidirectional=bidirectional)
+    module = CELLS[cell](5, hidden, num_layers=2, bidirectional=bidirectional).double()
+    shape = _core.Shape(
+        cell=_core.Cell[cell], input_size=5, hidden_size=hidden, num_layers=2, bidirectional=bidirectional
+    )
+    layers = _core.Layers64(shape)
     block = np.concatenate([p.detach().numpy().ravel() for p in module.parameters()])
     assert layers.size == block.size
     layers.load_parameters(block)
@@ -35,13 +37,13 @@ def test_against_torch(cell: str, hidden: int, bidirectional: bool) -> None:
     last_t = last_t if cell == "lstm" else (last_t,)
     torch.autograd.backward([outputs_t, *last_t], [torch.from_numpy(d_outputs), *(torch.from_numpy(d) for d in d_last)])
 
-    def pair(arrays: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-        return arrays[0], arrays[1] if len(arrays) == 2 else None
+    def named(prefix: str, arrays: list[np.ndarray]) -> dict[str, np.ndarray | None]:
+        return {f"{prefix}h": arrays[0], f"{prefix}c": arrays[1] if len(arrays) == 2 else None}
 
     outputs, last = np.empty_like(d_outputs), [np.empty_like(s) for s in states]
-    layers.forward(x, *pair(states), outputs, *pair(last), True)
+    layers.forward(x=x, **named("", states), outputs=outputs, **named("last_", last), save=True)
     d_block, d_x, d_states = np.empty_like(block), np.empty_like(x), [np.empty_like(s) for s in states]
-    layers.backward(d_outputs, *pair(d_last), d_block, d_x, *pair(d_states))
+    layers.backward(d_outputs=d_outputs, **named("d_last_", d_last), d_block=d_block, d_x=d_x, **named("d_", d_states))
     assert_close(outputs, outputs_t.detach().numpy())
     for actual, wanted in zip(last, last_t, strict=True):
         assert_close(actual, wanted.detach().numpy())

@@ -159,19 +159,19 @@ def test_changed_weights_are_seen(change: str) -> None:
 
 
 def test_memory_goes_with_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: list[weakref.ref[torch.Tensor]] = []
-    do = kernels.forward
+    saved: list[weakref.ref[torch.Tensor]] = []
+    forward = kernels.forward
 
-    def watched(*args: Any, **kwargs: Any) -> kernels.Passed:
-        passed = do(*args, **kwargs)
-        assert passed.kept is not None
-        kept.append(weakref.ref(passed.kept.untyped_storage()))
-        return passed
+    def watched(*args: Any, **kwargs: Any) -> kernels.PassResults:
+        results = forward(*args, **kwargs)
+        assert results.saved is not None
+        saved.append(weakref.ref(results.saved.untyped_storage()))
+        return results
 
     monkeypatch.setattr(kernels, "forward", watched)
     _, layer = twins("LSTM")
     outputs, _ = layer(inputs().requires_grad_())
-    assert kept[0]() is not None
+    assert saved[0]() is not None
     del outputs, _
     gc.collect()
-    assert kept[0]() is None
+    assert saved[0]() is None

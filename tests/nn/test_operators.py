@@ -14,7 +14,6 @@ from torch.library import opcheck
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import elman.nn
-from elman.nn.kernels import CELLS
 
 OPS = torch.ops.elman
 QUICK = ("test_schema", "test_autograd_registration", "test_faketensor")
@@ -29,7 +28,7 @@ def fresh_compiler() -> Iterator[None]:
 
 
 def arguments(mode: str, *, packed: bool = False, dropout: bool = False, batch_first: bool = False) -> list[Any]:
-    """What `elman::layers` takes, but for keep: two layers, both directions."""
+    """What `elman::layers` takes, but for save: two layers, both directions."""
     kind = MODES[mode]
     options = {"nonlinearity": mode[4:].lower()} if kind == "RNN" else {}
     layer = getattr(elman.nn, kind)(D, H, 2, bidirectional=True, dtype=torch.float64, **options)
@@ -41,7 +40,7 @@ def arguments(mode: str, *, packed: bool = False, dropout: bool = False, batch_f
     masks = torch.rand(1, *rows, 2 * H, dtype=torch.float64) if dropout else None
     h, c = (*(s.requires_grad_() for s in states(kind, 4)), None)[:2]
     weights = list(layer.parameters())
-    return [x.requires_grad_(), sizes, N, h, c, masks, weights, CELLS[mode], H, 2, True, True, batch_first]
+    return [x.requires_grad_(), sizes, N, h, c, masks, weights, mode, H, 2, True, True, batch_first]
 
 
 @pytest.mark.parametrize(
@@ -51,21 +50,21 @@ def arguments(mode: str, *, packed: bool = False, dropout: bool = False, batch_f
 def test_opcheck(mode: str, form: dict[str, bool]) -> None:
     given = arguments(mode, **form)
     assert set(opcheck(OPS.layers.default, (*given, True)).values()) == {"SUCCESS"}
-    outputs, last_h, last_c, kept = OPS.layers(*given, True)
+    outputs, last_h, last_c, saved = OPS.layers(*given, True)
     d_c = torch.randn_like(last_c).requires_grad_() if mode == "LSTM" else None
     d = [torch.randn_like(outputs).requires_grad_(), torch.randn_like(last_h).requires_grad_(), d_c]
     wanted = [True, True, mode == "LSTM", *(True for _ in given[6])]
-    checked = opcheck(OPS.layers_backward.default, (*given, kept.detach(), *d, wanted), test_utils=QUICK)
+    checked = opcheck(OPS.layers_backward.default, (*given, saved.detach(), *d, wanted), test_utils=QUICK)
     assert set(checked.values()) == {"SUCCESS"}
 
 
 @pytest.mark.parametrize("mode", ["RNN_SIGMOID", "GRU", "LSTM"])
 def test_opcheck_of_the_second_derivative(mode: str) -> None:
     """Traced, it is PyTorch's own operators, step by step; for packed sequences those take no symbols for lengths."""
-    plan = (CELLS[mode], 2, 1, False, False, False)
+    plan = (mode, 2, 1, False, False, False)
     rows = {"GRU": 3, "LSTM": 4}.get(mode, 1) * 2
     x, *weights = (torch.randn(s, dtype=torch.float64, requires_grad=True) for s in ((2, 1, 1), (rows, 1), (rows, 2)))
-    outputs, _, _, kept = OPS.layers(x, None, 1, None, None, None, weights, *plan, True)
+    outputs, _, _, saved = OPS.layers(x, None, 1, None, None, None, weights, *plan, True)
     given = (
         x,
         None,
@@ -75,7 +74,7 @@ def test_opcheck_of_the_second_derivative(mode: str) -> None:
         None,
         weights,
         *plan,
-        kept.detach(),
+        saved.detach(),
         torch.randn_like(outputs).requires_grad_(),
         None,
         None,
@@ -85,15 +84,15 @@ def test_opcheck_of_the_second_derivative(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_without_keeping_the_numbers_are_the_same(mode: str) -> None:
+def test_without_saving_the_numbers_are_the_same(mode: str) -> None:
     given = arguments(mode)
-    for kept, plain in zip(OPS.layers(*given, True)[:3], OPS.layers(*given, False)[:3], strict=True):
-        assert_same_bits(plain.detach().numpy(), kept.detach().numpy())
+    for saving, plain in zip(OPS.layers(*given, True)[:3], OPS.layers(*given, False)[:3], strict=True):
+        assert_same_bits(plain.detach().numpy(), saving.detach().numpy())
 
 
-def test_a_backward_pass_needs_what_was_kept() -> None:
+def test_a_backward_pass_needs_what_was_saved() -> None:
     outputs = OPS.layers(*arguments("GRU"), False)[0]
-    with pytest.raises(RuntimeError, match="`kept` must come from elman::layers with keep=True"):
+    with pytest.raises(RuntimeError, match="`saved` must come from elman::layers with save=True"):
         outputs.sum().backward()
 
 

@@ -120,13 +120,13 @@ def test_a_forked_process_does_not_wait_for_threads_that_are_gone() -> None:
 
 
 def test_pytorchs_number_of_threads_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[int] = []
-    plan = elman.nn.kernels.plan_for(torch.float32, 3, 4, 9, 1, False, True)
+    counts: list[int] = []
+    plan = elman.nn.kernels.plan_for(torch.float32, "GRU", 4, 9, 1, False, True)
 
     class Watched:
-        def forward(self, *args: Any) -> None:
-            given.append(args[-1])
-            core.forward(*args)
+        def forward(self, **arguments: Any) -> None:
+            counts.append(arguments["threads"])
+            core.forward(**arguments)
 
     core = plan.core
     monkeypatch.setitem(plan.__dict__, "core", Watched())
@@ -135,7 +135,7 @@ def test_pytorchs_number_of_threads_is_respected(monkeypatch: pytest.MonkeyPatch
         for count in (1, 3):
             torch.set_num_threads(count)
             layer(torch.zeros(2, 1, 4))
-    assert given == [1, 3]
+    assert counts == [1, 3]
 
 
 def test_many_callers_at_a_time() -> None:

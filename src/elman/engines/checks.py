@@ -5,7 +5,7 @@ Shapes: N sequences, T steps, D features, L layers, H hidden units, O outputs.
 
 from __future__ import annotations
 
-from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
@@ -204,6 +204,43 @@ def check_stream(network: Network, sessions: int) -> None:
         raise UsageError(f"`sessions` must be at least 1; got {sessions!r}")
 
 
-def option_names(kind: type) -> list[str]:
-    """The field names of Loss or Optimiser."""
-    return [f.name for f in fields(kind)]
+def check_step(network: Network, sessions: int, x: Any) -> tuple[Array, bool]:
+    """What a stream steps with.
+
+    Args:
+        network: Whose stream it is.
+        sessions: S.
+        x: (S, D) numbers or (S,) tokens; for one session also (D,), or a number.
+
+    Returns:
+        x with its sessions axis, and whether it came without.
+    """
+    x = np.asarray(x)
+    shape = (sessions,) if network.tokens else (sessions, network.input_size)
+    return _with_sessions(x, shape, number=shape == (1, 1))
+
+
+def check_steps(network: Network, sessions: int, xs: Any) -> tuple[Array, bool]:
+    """What a stream makes many steps with.
+
+    Args:
+        network: Whose stream it is.
+        sessions: S.
+        xs: (S, T, D) numbers or (S, T) tokens; for one session also without the first axis.
+
+    Returns:
+        xs with its sessions axis, and whether it came without.
+    """
+    xs = np.asarray(xs)
+    step_shape = () if network.tokens else (network.input_size,)
+    axis = xs.ndim - len(step_shape) - 1  # of time
+    steps = xs.shape[axis] if axis in (0, 1) else 1
+    return _with_sessions(xs, (sessions, steps, *step_shape))
+
+
+def _with_sessions(x: Array, shape: tuple[int, ...], *, number: bool = False) -> tuple[Array, bool]:
+    """x in this shape, its first axis that of the sessions; without that axis, or a number where one will do, if S = 1."""
+    single = shape[0] == 1 and (x.shape == shape[1:] or (number and x.ndim == 0))
+    if x.shape != shape and not single:
+        raise UsageError(f"`x` must have shape {shape}; got {x.shape}")
+    return x.reshape(shape), single

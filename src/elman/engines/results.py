@@ -5,7 +5,7 @@ Shapes: N sequences in a batch, T steps, D input features, H hidden units, O out
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -50,8 +50,7 @@ class Evaluation(NamedTuple):
     state: State
 
 
-@dataclass(frozen=True)
-class Steps:
+class Steps(NamedTuple):
     """What P training steps did. Where a loss or a gradient norm is not finite, the arrays end with that piece and its
     update was not made.
 
@@ -74,7 +73,7 @@ class Steps:
     def part(self, start: int, stop: int) -> Steps:
         """Steps `start` to `stop` (not included), as views, with the same last state."""
         names = ("losses", "weights", "gradient_norms", "correct", "scored")
-        return replace(self, **{name: getattr(self, name)[start:stop] for name in names})
+        return self._replace(**{name: getattr(self, name)[start:stop] for name in names})
 
     @property
     def finite(self) -> bool:

@@ -17,18 +17,18 @@ class DropoutMask {
  public:
   DropoutMask(uint64_t seed, uint64_t update, uint64_t layer, double dropout)
       : start_(splitmix(splitmix(splitmix(seed + gamma) + update + gamma) + layer + gamma)),
-        keep_(1.0 - dropout),
+        keep_probability_(1.0 - dropout),
         scale_(1.0 / (1.0 - dropout)) {}
 
   double operator()(uint64_t k) const {
     const uint64_t bits = splitmix(start_ + (k + 1) * gamma) >> 40;
-    return static_cast<double>(bits) * 0x1p-24 < keep_ ? scale_ : 0.0;
+    return static_cast<double>(bits) * 0x1p-24 < keep_probability_ ? scale_ : 0.0;
   }
 
  private:
   static constexpr uint64_t gamma = 0x9E3779B97F4A7C15ull;
   uint64_t start_;
-  double keep_, scale_;
+  double keep_probability_, scale_;
 };
 
 }  // namespace elman

@@ -9,7 +9,7 @@
 namespace elman {
 
 template <class T>
-Engine<T>::Engine(const Shape& shape, std::optional<Loss> loss, std::optional<OptimiserSpec> optimiser,
+Engine<T>::Engine(const Shape& shape, std::optional<LossOptions> loss, std::optional<OptimiserOptions> optimiser,
                   int64_t backprop_steps, uint64_t seed)
     : shape_(shape),
       layout_(shape),
@@ -38,16 +38,15 @@ void Engine<T>::copy_parameters(T* to) const {
 }
 
 template <class T>
-T* Engine<T>::memory(int which) {
-  if (!optimiser_) return nullptr;
-  return which == 0 ? optimiser_->first() : which == 1 ? optimiser_->second() : optimiser_->momentum_buffer();
+T* Engine<T>::memory(OptimiserMemory which) {
+  return optimiser_ ? optimiser_->memory(which) : nullptr;
 }
 
 // The head on what the layers gave: every step, or the last states of the top layer side by side.
 template <class T>
 void Engine<T>::run_head(Rows<T> outputs, Team& team) {
   top_ = stack_.top();
-  if (shape_.head_last) {
+  if (shape_.head_last()) {
     const int64_t hidden = shape_.hidden_size, hp = stack_.padded(), wide = shape_.directions * hp;
     T* top = top_last_.reserve(count_ * wide);
     const T* last = stack_.last_h() + (shape_.rows() - shape_.directions) * count_ * hidden;
@@ -89,15 +88,15 @@ void Engine<T>::forward(const PassInput<T>& input, T* outputs, State<T> last) {
   steps_ = input.steps, count_ = input.count;
   stack_.forward(parameters_.data(), version_, input, team);
   run_head({outputs, shape_.output_size, head_steps() * shape_.output_size}, team);
-  if (!shape_.head_last) clear_padding(outputs, input.lengths, count_, steps_, shape_.output_size);
+  if (!shape_.head_last()) clear_padding(outputs, input.lengths, count_, steps_, shape_.output_size);
   copy_last(last);
 }
 
 template <class T>
 void Engine<T>::trace(const PassInput<T>& input, T* outputs, State<T> last) {
-  PassInput<T> kept = input;
-  kept.keep = true;
-  forward(kept, outputs, last);
+  PassInput<T> saving = input;
+  saving.save = true;
+  forward(saving, outputs, last);
 }
 
 template <class T>
@@ -143,10 +142,10 @@ LossValue Engine<T>::forward_backward(const PassInput<T>& input, const T* values
                                             input.lengths},
                                            totals_, team);
   const int64_t hp = stack_.padded(), wide = shape_.directions * hp;
-  T* d_top = shape_.head_last ? d_top_last_.reserve(count_ * wide) : stack_.d_top();
+  T* d_top = shape_.head_last() ? d_top_last_.reserve(count_ * wide) : stack_.d_top();
   head_.backward(parameters_.data(), version_, top_, d_outputs.data, d_top, into.parameters, head_steps(), count_,
                  team);
-  if (shape_.head_last) {
+  if (shape_.head_last()) {
     const int64_t hidden = shape_.hidden_size;
     T* d_last = d_last_.zeros(shape_.rows() * count_ * hidden);
     T* d_topmost = d_last + (shape_.rows() - shape_.directions) * count_ * hidden;
@@ -166,16 +165,16 @@ LossValue Engine<T>::gradients(const PassInput<T>& input, const T* values, const
   const std::lock_guard<std::mutex> guard(busy_);
   const FlushDenormals flush;
   Team team;
-  PassInput<T> kept = input;
-  kept.keep = true;
-  kept.seed = seed_;
-  kept.update = updates;
-  const LossValue value = forward_backward(kept, values, classes, into, team);
+  PassInput<T> saving = input;
+  saving.save = true;
+  saving.seed = seed_;
+  saving.update = updates;
+  const LossValue value = forward_backward(saving, values, classes, into, team);
   const int64_t stride = head_.padded_outputs(), size = shape_.output_size;
   for (int64_t t = 0; t < head_steps(); ++t)
     for (int64_t n = 0; n < count_; ++n)
       std::copy_n(outputs_.data() + (t * count_ + n) * stride, size, outputs + (n * head_steps() + t) * size);
-  if (!shape_.head_last) clear_padding(outputs, input.lengths, count_, steps_, size);
+  if (!shape_.head_last()) clear_padding(outputs, input.lengths, count_, steps_, size);
   copy_last(last);
   return value;
 }
@@ -190,13 +189,13 @@ int64_t Engine<T>::train(const TrainInput<T>& in, const TrainOutput& out, State<
   PassInput<T> input;
   input.count = in.count;
   input.steps = in.steps;
-  input.keep = true;
+  input.save = true;
   input.drop = true;
   input.seed = seed_;
   PassGradients<T> into;
   into.parameters = gradients_.data();
   const int64_t per_piece = in.count * in.steps, states = shape_.rows() * in.count * shape_.hidden_size;
-  const int64_t targets = in.count * (shape_.head_last ? 1 : in.steps) * targets_per_row();
+  const int64_t targets = in.count * (shape_.head_last() ? 1 : in.steps) * targets_per_row();
   int64_t piece = 0;
   while (piece < in.pieces) {
     if (in.dense)
@@ -233,13 +232,13 @@ int64_t Engine<T>::train(const TrainInput<T>& in, const TrainOutput& out, State<
 
 template <class T>
 int64_t Engine<T>::train_tiny(const TrainInput<T>& in, const TrainOutput& out, State<T> last) {
-  const int64_t done = tiny_->train(parameters_.data(), *optimiser_, learning_rate, updates, *loss_,
-                                    {in.dense, in.values, in.classes, in.fresh, in.pieces, in.state.h},
-                                    {out.losses, out.weights, out.norms, out.correct, out.scored}, last.h);
-  const bool stopped = !std::isfinite(out.losses[done - 1] + out.norms[done - 1]);
-  updates += static_cast<uint64_t>(stopped ? done - 1 : done);
+  const int64_t trained = tiny_->train(parameters_.data(), *optimiser_, learning_rate, updates, *loss_,
+                                       {in.dense, in.values, in.classes, in.fresh, in.pieces, in.state.h},
+                                       {out.losses, out.weights, out.norms, out.correct, out.scored}, last.h);
+  const bool stopped = !std::isfinite(out.losses[trained - 1] + out.norms[trained - 1]);
+  updates += static_cast<uint64_t>(stopped ? trained - 1 : trained);
   ++version_;
-  return done;
+  return trained;
 }
 
 template class Engine<float>;

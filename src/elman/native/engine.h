@@ -10,8 +10,8 @@
 
 #include "buffer.h"
 #include "head.h"
-#include "loss.h"
-#include "optimiser.h"
+#include "losses.h"
+#include "optimisers.h"
 #include "pool.h"
 #include "shape.h"
 #include "stack.h"
@@ -32,16 +32,11 @@ struct TrainInput {
   State<const T> state;  // that the first piece goes on from; null for zero
 };
 
-struct TrainOutput {
-  double *losses, *weights, *norms;
-  int64_t *correct, *scored;
-};
-
 template <class T>
 class Engine {
  public:
-  Engine(const Shape& shape, std::optional<Loss> loss, std::optional<OptimiserSpec> optimiser, int64_t backprop_steps,
-         uint64_t seed);
+  Engine(const Shape& shape, std::optional<LossOptions> loss, std::optional<OptimiserOptions> optimiser,
+         int64_t backprop_steps, uint64_t seed);
 
   double learning_rate = 0;
   uint64_t updates = 0;
@@ -55,8 +50,8 @@ class Engine {
 
   void load_parameters(const T* from);
   void copy_parameters(T* to) const;
-  // The optimiser's memories by number (0 first, 1 second, 2 momentum); null where not kept.
-  T* memory(int which);
+  // One of the optimiser's memories; null where there is none.
+  T* memory(OptimiserMemory which);
 
   int64_t targets_per_row() const { return loss_ ? loss_->targets_per_row(shape_.output_size) : 0; }
   bool has_loss() const { return loss_.has_value(); }
@@ -70,7 +65,7 @@ class Engine {
   // Returns how many pieces were worked on: all, or up to the first whose loss or norm is not finite.
   int64_t train(const TrainInput<T>& input, const TrainOutput& out, State<T> last);
 
-  // A forward pass that keeps everything, then its gates and states, (T, N, Hp) rows, for inspection.
+  // A forward pass that saves everything, then its gates and states, (T, N, Hp) rows, for inspection.
   void trace(const PassInput<T>& input, T* outputs, State<T> last);
   const Stack<T>& stack() const { return stack_; }
 
@@ -82,12 +77,12 @@ class Engine {
   LossValue forward_backward(const PassInput<T>& input, const T* values, const int64_t* classes,
                              const PassGradients<T>& into, Team& team);
   int64_t train_tiny(const TrainInput<T>& input, const TrainOutput& out, State<T> last);
-  int64_t head_steps() const { return shape_.head_last ? 1 : steps_; }
+  int64_t head_steps() const { return shape_.head_last() ? 1 : steps_; }
 
   const Shape shape_;
   const Layout layout_;
   const Kernels<T>& k_;
-  const std::optional<Loss> loss_;
+  const std::optional<LossOptions> loss_;
   const int64_t backprop_steps_;
   const uint64_t seed_;
   std::optional<Optimiser<T>> optimiser_;

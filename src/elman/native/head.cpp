@@ -40,7 +40,7 @@ void Head<T>::forward(const T* parameters, uint64_t version, Rows<const T> top, 
   const int64_t vectors = padded_outputs() / k_.width;
   if (weights_.renew(version, vectors, panel_width(k_, vectors, steps * count == 1), vectors * k_.width * features())) {
     for (int64_t v = 0; v < vectors; ++v) {
-      const Place<T> p = place(weights_.data(), weights_.panels(), v, features(), k_.width);
+      const PackedColumn<T> p = packed_column(weights_.data(), weights_.panels(), v, features(), k_.width);
       k_.pack_transposed(p.data, p.stride, w + v * k_.width * features(), features(),
                          std::min<int64_t>(k_.width, out - v * k_.width), features());
     }

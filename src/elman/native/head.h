@@ -2,7 +2,7 @@
 #pragma once
 
 #include "buffer.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "packed.h"
 #include "pool.h"
 #include "shape.h"

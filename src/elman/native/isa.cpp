@@ -61,12 +61,12 @@ std::string checked(const std::string& name) {
 }  // namespace
 
 std::vector<std::string> available_isas() {
-  std::vector<std::string> found;
-  if (avx512_kernels<float>() && has_avx512()) found.push_back("avx512");
-  if (avx2_kernels<float>() && has_avx2()) found.push_back("avx2");
-  if (neon_kernels<float>()) found.push_back("neon");
-  found.push_back("baseline");
-  return found;
+  std::vector<std::string> names;
+  if (avx512_kernels<float>() && has_avx512()) names.push_back("avx512");
+  if (avx2_kernels<float>() && has_avx2()) names.push_back("avx2");
+  if (neon_kernels<float>()) names.push_back("neon");
+  names.push_back("baseline");
+  return names;
 }
 
 std::string current_isa() {

@@ -26,7 +26,7 @@ class Layers {
   const Kernels<T>& kernels() const { return k_; }
   int64_t size() const { return layout_.head; }  // of the block of parameters: the layers' part of `Layout`
   int64_t bytes() const { return stack_.bytes() + d_inputs_.bytes(); }
-  int64_t kept_size(int64_t steps, int64_t count, bool masks) const { return stack_.kept_size(steps, count, masks); }
+  int64_t saved_size(int64_t steps, int64_t count, bool masks) const { return stack_.saved_size(steps, count, masks); }
 
   // With parameters of our own, one pass after the other.
 
@@ -35,7 +35,7 @@ class Layers {
   // outputs: rows of R * H numbers, in whichever order; zero at steps that a sequence does not have.
   void forward(const PassInput<T>& input, Rows<T> outputs, State<T> last);
 
-  // After a forward pass with keep.
+  // After a forward pass that saved.
   void backward(Rows<const T> d_outputs, State<const T> d_last, const PassGradients<T>& into);
 
   // With the caller's parameters (a source for each row) and memory, by at most so many threads. Where the inputs are

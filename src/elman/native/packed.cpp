@@ -17,14 +17,14 @@ void Packer<T>::bias(LayerWeights<T>& w, const LayerSource<T>& s, uint64_t versi
   w.bias_version = version;
   const int64_t hidden = shape_.hidden_size, hp = padded();
   T* bias = w.bias.zeros(shape_.gates() * hp);
-  T* bias_n = w.bias_n.zeros(hp);
+  T* inner_bias = w.inner_bias.zeros(hp);
   if (!s.bias_ih) return;
   for (int gate = 0; gate < shape_.gates(); ++gate) {
-    T* to = bias + input_slot(shape_.cell, gate) * hp;
-    const bool apart = shape_.cell == Cell::gru && gate == 2;
+    T* to = bias + shape_.facts().input_slots[gate] * hp;
+    const bool inner = gate == shape_.facts().inner_bias_gate;
     for (int64_t j = 0; j < hidden; ++j) {
-      to[j] = s.bias_ih[gate * hidden + j] + (apart ? T(0) : s.bias_hh[gate * hidden + j]);
-      if (apart) bias_n[j] = s.bias_hh[gate * hidden + j];
+      to[j] = s.bias_ih[gate * hidden + j] + (inner ? T(0) : s.bias_hh[gate * hidden + j]);
+      if (inner) inner_bias[j] = s.bias_hh[gate * hidden + j];
     }
   }
 }
@@ -36,7 +36,7 @@ void Packer<T>::input(LayerWeights<T>& w, const LayerSource<T>& s, uint64_t vers
   team.share(packing_threads(team, numbers), all, 1, [&](int64_t from, int64_t to) {
     for (int64_t v = from; v < to; ++v) {
       const int64_t gate = gate_of_slot(v / vectors_), within = v % vectors_;
-      const Place<T> p = place(w.input.data(), w.input.panels(), v, s.features, k_.width);
+      const PackedColumn<T> p = packed_column(w.input.data(), w.input.panels(), v, s.features, k_.width);
       k_.pack_transposed(p.data, p.stride, s.ih + (gate * shape_.hidden_size + within * k_.width) * s.features,
                          s.features, lanes(within, shape_.hidden_size), s.features);
     }
@@ -62,7 +62,7 @@ void Packer<T>::tokens(LayerWeights<T>& w, const LayerSource<T>& s, uint64_t ver
 template <class T>
 void Packer<T>::recurrent(LayerWeights<T>& w, const LayerSource<T>& s, uint64_t version, bool tall, Team& team) const {
   const int64_t hidden = shape_.hidden_size, gates = shape_.gates(), numbers = gates * padded() * hidden;
-  if (!w.recurrent.renew(version, vectors_, hidden_panel_width(k_, shape_.cell, vectors_, tall), numbers)) return;
+  if (!w.recurrent.renew(version, vectors_, hidden_panel_width(k_, gates, vectors_, tall), numbers)) return;
   const Panels<T>& panels = w.recurrent.panels();
   team.share(packing_threads(team, numbers), vectors_, 1, [&](int64_t from, int64_t to) {
     for (int64_t v = from; v < to; ++v) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "buffer.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "pool.h"
 #include "shape.h"
 
@@ -20,8 +20,8 @@ int panel_width(const Kernels<T>& kernels, int64_t vectors, bool tall) {
 // larger than the nearest cache: of small panels, visited to and fro, more stays there from step to step. With shorter
 // vectors, the three or four sums at a time of such a panel would keep the multipliers waiting.
 template <class T>
-int hidden_panel_width(const Kernels<T>& kernels, Cell cell, int64_t vectors, bool tall) {
-  const int64_t gates = gates_of(cell), padded = vectors * kernels.width, size = sizeof(T);
+int hidden_panel_width(const Kernels<T>& kernels, int64_t gates, int64_t vectors, bool tall) {
+  const int64_t padded = vectors * kernels.width, size = sizeof(T);
   if (gates == 1) return panel_width(kernels, vectors, tall);
   const int64_t bytes = gates * padded * padded * size;
   const bool small = kernels.width * size == 64 && bytes > 48 * 1024 && bytes <= 256 * 1024;
@@ -49,15 +49,16 @@ class PackedMatrix {
   uint64_t version_ = 0;
 };
 
-// Where vector v of a packed matrix with `inner` rows begins, and how far apart its rows are.
+// One vector's column of a packed matrix: where it begins, and how far apart its rows are.
 template <class T>
-struct Place {
+struct PackedColumn {
   T* data;
   int64_t stride;
 };
 
+// The column of vector v of a packed matrix with `inner` rows.
 template <class T>
-Place<T> place(T* data, const Panels<T>& panels, int64_t v, int64_t inner, int64_t width) {
+PackedColumn<T> packed_column(T* data, const Panels<T>& panels, int64_t v, int64_t inner, int64_t width) {
   const int64_t panel = v / panels.per_panel, first = panel * panels.per_panel;
   const int64_t left = panels.vectors - first, wide = left < panels.per_panel ? left : panels.per_panel;
   return {data + (first * inner + (v - first)) * width, wide * width};
@@ -70,8 +71,8 @@ struct LayerWeights {
   PackedMatrix<T> recurrent;       // W_hh^T, columns by hidden vector and gate: the step forward
   PackedMatrix<T> recurrent_back;  // W_hh: the step backward
   PackedMatrix<T> input_back;      // W_ih, rows by slot from the last: gradients of the inputs
-  Buffer<T> bias;                  // of the projection, by slot: b_ih + b_hh, but for the GRU's n b_ih alone
-  Buffer<T> bias_n;                // GRU: b_hn
+  Buffer<T> bias;                  // of the projection, by slot: b_ih + b_hh, but for the inner gate b_ih alone
+  Buffer<T> inner_bias;            // b_hh of the gate that CellFacts names as inner
   uint64_t bias_version = 0;
 };
 
@@ -104,9 +105,7 @@ class Packer {
     const int64_t left = columns - vector * k_.width;
     return left < k_.width ? left : k_.width;
   }
-  int gate_of_slot(int64_t slot) const {
-    return shape_.cell == Cell::gru ? static_cast<int>((slot + 2) % 3) : static_cast<int>(slot);
-  }
+  int gate_of_slot(int64_t slot) const { return shape_.facts().gate_of_input_slot(slot); }
 
   const Shape& shape_;
   const Kernels<T>& k_;

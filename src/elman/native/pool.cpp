@@ -261,7 +261,7 @@ Pool* pool = nullptr;     // with threads of its own
 Pool* visited = nullptr;  // with those of OpenMP
 OpenMP known_openmp;
 std::mutex pools_made;
-std::atomic<int> wanted{0};
+std::atomic<int> thread_count{0};  // 0 until it is first asked for
 
 Pool& the_pool(Pool*& one) {
   const std::lock_guard<std::mutex> guard(pools_made);
@@ -303,11 +303,11 @@ int default_threads() {
 }
 
 int threads() {
-  if (wanted.load() == 0) wanted.store(default_threads());
-  return wanted.load();
+  if (thread_count.load() == 0) thread_count.store(default_threads());
+  return thread_count.load();
 }
 
-void set_threads(int count) { wanted.store(std::max(1, count)); }
+void set_threads(int count) { thread_count.store(std::max(1, count)); }
 
 void set_openmp(OpenMP openmp) { known_openmp = openmp; }
 

@@ -2,30 +2,38 @@
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
-#include "kernels.h"
+#include "cells/list.h"
 
 namespace elman {
 
+// What elman/network.py calls `inputs` and `head`, by the same names.
 enum class Inputs : int { dense, one_hot, embedding };
+enum class HeadSteps : int { every, last };
 
 struct Shape {
   Cell cell;
-  int64_t input_size, hidden_size, output_size, num_layers, directions;
-  bool bias, head_bias;
-  Inputs inputs;
-  int64_t embedding_size;
-  bool head_last;
-  double dropout;
+  int64_t input_size, hidden_size;
+  int64_t output_size = 0, num_layers = 1, directions = 1;
+  bool bias = true, head_bias = true;
+  Inputs inputs = Inputs::dense;
+  int64_t embedding_size = 0;
+  HeadSteps head = HeadSteps::every;
+  double dropout = 0;
 
+  const CellFacts& facts() const { return facts_by_cell[static_cast<int>(cell)]; }
   int64_t rows() const { return num_layers * directions; }  // layers of one direction: rows of a state
-  int64_t gates() const { return gates_of(cell); }
+  int64_t gates() const { return facts().gates; }
+  int64_t slots() const { return facts().slots; }
   int64_t layer_input(int64_t layer) const {
     return layer > 0 ? hidden_size * directions : inputs == Inputs::embedding ? embedding_size : input_size;
   }
   bool tokens() const { return inputs != Inputs::dense; }
-  bool has_cell_state() const { return cell == Cell::lstm; }
+  bool has_cell_state() const { return facts().has_cell_state; }
+  bool head_last() const { return head == HeadSteps::last; }
   bool operator==(const Shape&) const = default;
 };
 
@@ -38,7 +46,11 @@ struct Layout {
   int64_t embedding = -1, head = -1, head_bias = -1, total = 0;
   std::vector<Row> rows;
 
+  // Whatever is made of a shape begins with its layout: so no cell but those of the list goes further than here.
   explicit Layout(const Shape& s) {
+    if (static_cast<int>(s.cell) < 0 || static_cast<int>(s.cell) >= cell_count)
+      throw std::invalid_argument("`cell` must be one of the core's cells; got number " +
+                                  std::to_string(static_cast<int>(s.cell)));
     const auto take = [this](int64_t count) {
       const int64_t at = total;
       total += count;

@@ -1,31 +1,32 @@
 // The recurrent layers of a network: forward, and backpropagation through time, for every layer and direction.
 //
-// Memory kept between a forward pass and its backward pass, in numbers, with S slots (kernels.h), R directions:
+// Memory saved between a forward pass and its backward pass, in numbers, with S slots (cells/facts.h), R directions:
 //   T * N * L * R * (S + 1) * Hp + T * N * D (dense inputs), LSTM: T * N * L * R * Hp more for c,
-//   dropout: T * N * (L - 1) * R * 2 Hp more. Without `keep`: T * N * R * 2 Hp and some chunks.
-// It lies in buffers of the stack's own, or in memory of the caller's (`PassInput::kept`). The latter holds no inputs,
-// no gates of elman cells and is only read by the backward pass, which may run again or somewhere else.
+//   dropout: T * N * (L - 1) * R * 2 Hp more. Without `save`: T * N * R * 2 Hp and some chunks.
+// It lies in buffers of the stack's own, or in memory of the caller's (`PassInput::saved`). The latter holds no inputs,
+// no slots of cells that have only one, and is only read by the backward pass, which may run again or somewhere else.
 #pragma once
 
 #include <memory>
 #include <vector>
 
 #include "buffer.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "packed.h"
 #include "pool.h"
 #include "shape.h"
 
 namespace elman {
 
-// A state or its gradient: (L * R, N, H) arrays, c for the LSTM alone. Null for zero, or for not wanted.
+// A state or its gradient: (L * R, N, H) arrays, c where the cell has one. Null for zero, or for a gradient that nobody
+// needs.
 template <class T>
 struct State {
   T* h = nullptr;
   T* c = nullptr;
 };
 
-// What a pass is given. dense: rows of D numbers, in whichever order; tokens: (N, T); lengths (N) or null; starts
+// What goes into a pass. dense: rows of D numbers, in whichever order; tokens: (N, T); lengths (N) or null; starts
 // (T + 1) where dense rows are packed: those of step t are the rows from starts[t] on, sequences sorted by length.
 template <class T>
 struct PassInput {
@@ -35,15 +36,15 @@ struct PassInput {
   int64_t count = 0, steps = 0;
   const int64_t* lengths = nullptr;
   State<const T> state;
-  bool keep = false;
+  bool save = false;  // what a backward pass needs
   bool drop = false;  // dropout between layers
   uint64_t seed = 0, update = 0;
-  // Dropout whose masks are given: for each layer but the last, rows of R * H numbers, time-major or packed.
+  // Dropout by masks of the caller's: for each layer but the last, rows of R * H numbers, time-major or packed.
   const T* masks = nullptr;
-  T* kept = nullptr;  // `kept_size` numbers for what a pass keeps, or null
+  T* saved = nullptr;  // `saved_size` numbers for what a pass saves, or null
 };
 
-// Where the gradients of one row's parameters go. Null where one is not wanted.
+// Where the gradients of one row's parameters go. Null for those that nobody needs.
 template <class T>
 struct RowGradients {
   T *ih = nullptr, *hh = nullptr, *bias_ih = nullptr, *bias_hh = nullptr;
@@ -51,7 +52,7 @@ struct RowGradients {
   bool any() const { return ih || hh || bias_ih || bias_hh; }
 };
 
-// Where the gradients go. Null where one is not wanted.
+// Where the gradients go. Null for those that nobody needs.
 template <class T>
 struct PassGradients {
   T* parameters = nullptr;                // the whole block; only the layers' part is written
@@ -76,8 +77,8 @@ class Stack {
   // Before a backward pass on memory of the caller's: as it was after the forward pass with this input.
   void resume(const LayerSource<T>* sources, uint64_t version, const PassInput<T>& input, Team& team);
 
-  // Numbers for `PassInput::kept`.
-  int64_t kept_size(int64_t steps, int64_t count, bool masks) const;
+  // Numbers for `PassInput::saved`.
+  int64_t saved_size(int64_t steps, int64_t count, bool masks) const;
 
   // Outputs of the top layer, valid until the next pass: rows of R pieces of Hp.
   Rows<const T> top() const { return top_; }
@@ -86,7 +87,7 @@ class Stack {
   const T* last_h() const { return last_h_.data(); }
   const T* last_c() const { return last_c_.data(); }
 
-  // After a forward pass with keep. d_outputs: gradient of top(), null data for zero. d_last: of the last states.
+  // After a forward pass that saved. d_outputs: gradient of top(), null data for zero. d_last: of the last states.
   void backward(const PassGradients<T>& into, Rows<const T> d_outputs, State<const T> d_last, int64_t backprop_steps,
                 Team& team);
 
@@ -96,9 +97,9 @@ class Stack {
   // Room for the gradient of top().
   T* d_top() { return d_above_.reserve(input_.steps * input_.count * wide()); }
 
-  // For inspection after a pass with keep in buffers of our own: the gate slot of a row, time-major (T, N), and its
+  // For inspection after a pass that saved in buffers of our own: a slot of a row, time-major (T, N), and its
   // states after each step.
-  Rows<const T> gate(int64_t row, int slot) const;
+  Rows<const T> slot(int64_t row, int number) const;
   Rows<const T> states(int64_t row, bool cell) const;
 
   int64_t bytes() const;
@@ -126,18 +127,18 @@ class Stack {
   RowGradients<T> gradients(const PassGradients<T>& into, int64_t row) const;
   bool dropping() const { return input_.masks || (input_.drop && shape_.dropout > 0); }
   // Whether the backward pass needs more of a step than the states before and after it.
-  bool keeps_gates() const { return input_.keep && (!input_.kept || slots_of(shape_.cell) > 1); }
+  bool saves_slots() const { return input_.save && (!input_.saved || shape_.slots() > 1); }
   // Whether the inputs are copied: for the backward pass, or because products need rows at even distances.
-  bool keeps_inputs() const { return (input_.keep && !input_.kept) || input_.starts; }
+  bool copies_inputs() const { return (input_.save && !input_.saved) || input_.starts; }
   int64_t chunk() const;  // steps whose inputs are projected at a time
   void begin(uint64_t version, const PassInput<T>& input, Team& team);
-  void place();
+  void lay_out_memory();
   void pass(Team& team);
   Plan plan(int64_t steps, int64_t count) const;
   void load_inputs(Team& team);
   void drop_outputs(int64_t layer, Team& team);
   void run_layer(int64_t row, Team& team);
-  void project(int64_t row, Rows<T> gates, int64_t first, int64_t t0, int64_t t1, int64_t n0, int64_t n1, int64_t v0,
+  void project(int64_t row, Rows<T> slots, int64_t first, int64_t t0, int64_t t1, int64_t n0, int64_t n1, int64_t v0,
                int64_t v1) const;
   void layer_backward(int64_t row, const PassGradients<T>& into, Rows<const T> d_outputs, State<const T> d_last,
                       int64_t backprop_steps, int64_t from, Team& team);
@@ -155,21 +156,21 @@ class Stack {
   Rows<const T> top_;
   int used_threads_ = 1;
 
-  // What a pass keeps, wherever it lies.
-  struct Place {
-    std::vector<T*> gates;           // by row: (T, N, S * Hp)
+  // What a pass saves, wherever it lies.
+  struct Memory {
+    std::vector<T*> slots;           // by row: (T, N, S * Hp)
     std::vector<T*> h, c;            // by layer: (T + R, N, R * Hp)
     std::vector<T*> masks, dropped;  // by layer: (T, N, R * Hp)
   };
 
   std::vector<LayerSource<T>> sources_;   // by row
   std::vector<LayerWeights<T>> weights_;  // by row
-  Place at_;
-  std::vector<Buffer<T>> gates_, h_, c_, masks_, dropped_;
+  Memory memory_;
+  std::vector<Buffer<T>> slots_, h_, c_, masks_, dropped_;
   bool inputs_loaded_ = false;     // into x_
   Buffer<T> x_;                    // (T, N, D padded)
-  Buffer<T> d_gates_;              // (T, N, S * Hp), where the kept gates must stay
-  const T* d_gates_at_ = nullptr;  // gradients of the gates of the row just worked on
+  Buffer<T> d_slots_;              // (T, N, S * Hp), where the saved slots must stay
+  const T* d_slots_at_ = nullptr;  // gradients of the gates of the row just worked on
   Buffer<T> last_h_, last_c_;
   Buffer<T> dh_, dc_;            // (N, Hp)
   Buffer<T> d_above_, d_below_;  // (T, N, R * Hp)

@@ -36,7 +36,7 @@ template <class T>
 void Stack<T>::layer_backward(int64_t row, const PassGradients<T>& into, Rows<const T> d_outputs, State<const T> d_last,
                               int64_t backprop_steps, int64_t from, Team& team) {
   const int64_t layer = row / shape_.directions, direction = row % shape_.directions;
-  const int64_t steps = input_.steps, count = input_.count, hp = padded(), slots = slots_of(shape_.cell) * hp;
+  const int64_t steps = input_.steps, count = input_.count, hp = padded(), slots = shape_.slots() * hp;
   LayerWeights<T>& w = weights_[static_cast<std::size_t>(row)];
   packer_.recurrent_back(w, source(row), version_, count == 1, team);
 
@@ -55,14 +55,14 @@ void Stack<T>::layer_backward(int64_t row, const PassGradients<T>& into, Rows<co
   b.padded = hp;
   b.step0 = from;
   b.step1 = steps;
-  b.gates = {at_.gates[static_cast<std::size_t>(row)], count * slots, slots};
-  b.d_gates = {input_.kept ? d_gates_.reserve(steps * count * slots) : at_.gates[static_cast<std::size_t>(row)],
+  b.slots = {memory_.slots[static_cast<std::size_t>(row)], count * slots, slots};
+  b.d_slots = {input_.saved ? d_slots_.reserve(steps * count * slots) : memory_.slots[static_cast<std::size_t>(row)],
                count * slots, slots};
-  d_gates_at_ = b.d_gates.data;
-  if (!keeps_gates()) b.gates = {b.d_gates.data, b.d_gates.step, b.d_gates.sequence};
-  b.h = {at_.h[static_cast<std::size_t>(layer)] + direction * hp, count * wide(), wide()};
+  d_slots_at_ = b.d_slots.data;
+  if (!saves_slots()) b.slots = {b.d_slots.data, b.d_slots.step, b.d_slots.sequence};
+  b.h = {memory_.h[static_cast<std::size_t>(layer)] + direction * hp, count * wide(), wide()};
   if (shape_.has_cell_state()) {
-    b.c = {at_.c[static_cast<std::size_t>(layer)] + direction * hp, count * wide(), wide()};
+    b.c = {memory_.c[static_cast<std::size_t>(layer)] + direction * hp, count * wide(), wide()};
     b.dc = {dc, 0, hp};
   }
   b.weights = w.recurrent_back.panels();
@@ -97,10 +97,10 @@ template <class T>
 void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64_t from, Team& team) {
   const int64_t layer = row / shape_.directions, direction = row % shape_.directions;
   const int64_t count = input_.count, hp = padded(), hidden = shape_.hidden_size, gates = shape_.gates();
-  const int64_t slots = slots_of(shape_.cell) * hp, k = (input_.steps - from) * count;
+  const int64_t slots = shape_.slots() * hp, k = (input_.steps - from) * count;
   const int64_t features = shape_.layer_input(layer);
   const RowGradients<T> to = gradients(into, row);
-  const T* d_gates = d_gates_at_ + from * count * slots;
+  const T* d_slots = d_slots_at_ + from * count * slots;
   const bool one_hot = layer == 0 && shape_.inputs == Inputs::one_hot;
   const bool transposed = !one_hot && layer == 0 && transposed_input(features, k_.width);
   const int64_t input_columns = gates * hp;
@@ -112,9 +112,9 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
 
   std::vector<Sum<T>> sums;
   const T* h_before =
-      at_.h[static_cast<std::size_t>(layer)] + (direction == 1 ? 2 : from) * count * wide() + direction * hp;
+      memory_.h[static_cast<std::size_t>(layer)] + (direction == 1 ? 2 : from) * count * wide() + direction * hp;
   for (int64_t g = 0; to.hh && g < gates; ++g)
-    sums.push_back({d_gates + (recurrent_slot(shape_.cell) + g) * hp, slots, hidden, h_before, wide(), hidden,
+    sums.push_back({d_slots + (shape_.facts().recurrent_slot + g) * hp, slots, hidden, h_before, wide(), hidden,
                     to.hh + g * hidden * hidden, hidden});
 
   // Scratch: the input gradient by slot (features or tokens, G * Hp), the column sums, then room for each thread.
@@ -123,13 +123,13 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
   if (!one_hot && to.ih) {
     const Rows<const T> x = layer_input(layer);
     if (transposed) {
-      sums.push_back({x.at(from), x.sequence, features, d_gates, slots, input_columns, nullptr, input_columns});
+      sums.push_back({x.at(from), x.sequence, features, d_slots, slots, input_columns, nullptr, input_columns});
     } else {
       const int64_t inputs = layer > 0 ? shape_.directions : 1, piece = features / inputs;
       for (int64_t i = 0; i < inputs; ++i)
         for (int64_t g = 0; g < gates; ++g)
-          sums.push_back({d_gates + input_slot(shape_.cell, static_cast<int>(g)) * hp, slots, hidden,
-                          x.at(from) + i * hp, x.sequence, piece, to.ih + g * hidden * features + i * piece, features});
+          sums.push_back({d_slots + shape_.facts().input_slots[g] * hp, slots, hidden, x.at(from) + i * hp, x.sequence,
+                          piece, to.ih + g * hidden * features + i * piece, features});
     }
   }
   for (const Sum<T>& s : sums) {
@@ -175,7 +175,7 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
     part -= count_of_sums * cuts;
     if (part < bias_parts) {
       const int64_t vectors = slots / k_.width;
-      k_.column_sums(d_gates, slots, k, column_totals, vectors * part / bias_parts, vectors * (part + 1) / bias_parts);
+      k_.column_sums(d_slots, slots, k, column_totals, vectors * part / bias_parts, vectors * (part + 1) / bias_parts);
       return;
     }
     part -= bias_parts;
@@ -185,7 +185,7 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
     for (int64_t v = 0; v < features; ++v) std::fill_n(scratch + v * input_columns + first, size, T(0));
     for (int64_t i = 0; i < k; ++i) {
       const int64_t t = from + i / count, n = i % count;
-      k_.add(scratch + input_.tokens[n * input_.steps + t] * input_columns + first, d_gates + i * slots + first, size);
+      k_.add(scratch + input_.tokens[n * input_.steps + t] * input_columns + first, d_slots + i * slots + first, size);
     }
   };
   if (shared)
@@ -203,16 +203,15 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
   }
   if (to.ih && (transposed || one_hot))
     for (int64_t g = 0; g < gates; ++g) {
-      const T* from_slot = scratch + input_slot(shape_.cell, static_cast<int>(g)) * hp;
+      const T* from_slot = scratch + shape_.facts().input_slots[g] * hp;
       T* natural = to.ih + g * hidden * features;
       for (int64_t j = 0; j < hidden; ++j)
         for (int64_t d = 0; d < features; ++d) natural[j * features + d] = from_slot[d * input_columns + j];
     }
   for (int64_t g = 0; g < gates; ++g) {
-    if (to.bias_ih)
-      std::copy_n(column_totals + input_slot(shape_.cell, static_cast<int>(g)) * hp, hidden, to.bias_ih + g * hidden);
+    if (to.bias_ih) std::copy_n(column_totals + shape_.facts().input_slots[g] * hp, hidden, to.bias_ih + g * hidden);
     if (to.bias_hh)
-      std::copy_n(column_totals + (recurrent_slot(shape_.cell) + g) * hp, hidden, to.bias_hh + g * hidden);
+      std::copy_n(column_totals + (shape_.facts().recurrent_slot + g) * hp, hidden, to.bias_hh + g * hidden);
   }
 }
 
@@ -228,13 +227,13 @@ RowGradients<T> Stack<T>::gradients(const PassGradients<T>& into, int64_t row) c
 // The gradient of a layer's inputs, from step `from` on, into rows of `columns` numbers. The second direction adds.
 template <class T>
 void Stack<T>::input_gradients(int64_t row, Rows<T> into, int64_t columns, int64_t from, Team& team) {
-  const int64_t layer = row / shape_.directions, slots = slots_of(shape_.cell) * padded(), count = input_.count;
+  const int64_t layer = row / shape_.directions, slots = shape_.slots() * padded(), count = input_.count;
   LayerWeights<T>& w = weights_[static_cast<std::size_t>(row)];
   packer_.input_back(w, source(row), version_, layer > 0 ? shape_.directions : 1, team);
   ProductArgs<T> product{};
   // From the last slot to the first: a GRU's n is much larger than its r and z, and would make all sums after it
   // inexact.
-  product.a = {d_gates_at_ + (shape_.gates() - 1) * padded(), count * slots, slots};
+  product.a = {d_slots_at_ + (shape_.gates() - 1) * padded(), count * slots, slots};
   product.segments = shape_.gates();
   product.length = shape_.hidden_size;
   product.segment_stride = -padded();
@@ -285,8 +284,8 @@ void Stack<T>::backward(const PassGradients<T>& into, Rows<const T> d_outputs, S
     if (layer > 0) {
       if (dropping()) {
         const int64_t first = from * count * wide();
-        k_.multiply(d_below.data + first, d_below.data + first, at_.masks[static_cast<std::size_t>(layer - 1)] + first,
-                    (steps - from) * count * wide());
+        k_.multiply(d_below.data + first, d_below.data + first,
+                    memory_.masks[static_cast<std::size_t>(layer - 1)] + first, (steps - from) * count * wide());
       }
       d_above_.swap(d_below_);
       d_outputs = {d_above_.data(), count * wide(), wide()};

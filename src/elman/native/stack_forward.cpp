@@ -34,14 +34,14 @@ Stack<T>::Stack(const Shape& shape, const Layout& layout, const Kernels<T>& kern
       packer_(shape_, kernels),
       sources_(static_cast<std::size_t>(shape.rows())),
       weights_(static_cast<std::size_t>(shape.rows())),
-      gates_(static_cast<std::size_t>(shape.rows())),
+      slots_(static_cast<std::size_t>(shape.rows())),
       h_(static_cast<std::size_t>(std::max<int64_t>(2, shape.num_layers))),
       c_(static_cast<std::size_t>(std::max<int64_t>(2, shape.num_layers))),
       masks_(static_cast<std::size_t>(shape.num_layers)),
       dropped_(static_cast<std::size_t>(shape.num_layers)) {
   const auto layers = static_cast<std::size_t>(shape.num_layers);
-  at_ = {std::vector<T*>(static_cast<std::size_t>(shape.rows())), std::vector<T*>(layers), std::vector<T*>(layers),
-         std::vector<T*>(layers), std::vector<T*>(layers)};
+  memory_ = {std::vector<T*>(static_cast<std::size_t>(shape.rows())), std::vector<T*>(layers), std::vector<T*>(layers),
+             std::vector<T*>(layers), std::vector<T*>(layers)};
 }
 
 // Rule: whole sequences to each thread, which then never wait for each other, where there are enough of them to use
@@ -54,8 +54,8 @@ typename Stack<T>::Plan Stack<T>::plan(int64_t steps, int64_t count) const {
   // The elementwise part of a gate takes as long as some hundred operations of a product.
   if (used_threads_ == 1 || all + 100.0 * units * static_cast<double>(steps) < 2.5e6) return {Split::none, 1, 0};
   // Short jobs are cut finer, so that a thread that wakes late still finds a part; long ones keep their weights longer.
-  const int64_t wanted = all < 2e8 ? 4 * used_threads_ : used_threads_;
-  if (count >= 8 * used_threads_) return {Split::rows, static_cast<int>(std::min(wanted, count / 8)), 0};
+  const int64_t most = all < 2e8 ? 4 * used_threads_ : used_threads_;
+  if (count >= 8 * used_threads_) return {Split::rows, static_cast<int>(std::min(most, count / 8)), 0};
   // A fifth of the time that one thread would take alone, at some 40 operations a nanosecond.
   if (step >= 2e5) return {Split::columns, used_threads_, all / 2e5};
   const int rows = static_cast<int>(std::min<int64_t>(used_threads_, count));
@@ -67,8 +67,8 @@ Rows<const T> Stack<T>::layer_input(int64_t layer) const {
   const int64_t count = input_.count;
   if (layer > 0) {
     const std::size_t below = static_cast<std::size_t>(layer - 1);
-    if (dropping()) return {at_.dropped[below], count * wide(), wide()};
-    return {at_.h[below] + count * wide(), count * wide(), wide()};
+    if (dropping()) return {memory_.dropped[below], count * wide(), wide()};
+    return {memory_.h[below] + count * wide(), count * wide(), wide()};
   }
   if (!inputs_loaded_) return input_.dense;
   const int64_t features = shape_.layer_input(0), padded = (features + k_.width - 1) / k_.width * k_.width;
@@ -99,20 +99,20 @@ template <class T>
 void Stack<T>::drop_outputs(int64_t layer, Team& team) {
   const int64_t numbers = input_.steps * input_.count * wide(), hidden = shape_.hidden_size;
   const int64_t width = shape_.directions * hidden;
-  T* mask = at_.masks[static_cast<std::size_t>(layer)];
-  T* out = at_.dropped[static_cast<std::size_t>(layer)];
-  const T* h = at_.h[static_cast<std::size_t>(layer)] + input_.count * wide();
+  T* mask = memory_.masks[static_cast<std::size_t>(layer)];
+  T* out = memory_.dropped[static_cast<std::size_t>(layer)];
+  const T* h = memory_.h[static_cast<std::size_t>(layer)] + input_.count * wide();
   const int64_t rows = input_.starts ? input_.starts[input_.steps] : input_.steps * input_.count;
-  const T* given = input_.masks ? input_.masks + layer * rows * width : nullptr;
+  const T* masks = input_.masks ? input_.masks + layer * rows * width : nullptr;
   const DropoutMask value(input_.seed, input_.update, static_cast<uint64_t>(layer), shape_.dropout);
   team.share(numbers > 20000 ? team.size() : 1, input_.steps, 1, [&](int64_t from, int64_t to) {
     for (int64_t t = from; t < to; ++t)
       for (int64_t n = 0; n < input_.count; ++n) {
         T* row = mask + (t * input_.count + n) * wide();
-        if (given) {
+        if (masks) {
           const bool alive = !input_.lengths || t < input_.lengths[n];
           const int64_t at = input_.starts ? input_.starts[t] + n : t * input_.count + n;
-          fill_rows(row, padded(), alive ? given + at * width : nullptr, shape_.directions, hidden, padded());
+          fill_rows(row, padded(), alive ? masks + at * width : nullptr, shape_.directions, hidden, padded());
           continue;
         }
         const int64_t first = (n * input_.steps + t) * width;
@@ -130,7 +130,7 @@ void Stack<T>::drop_outputs(int64_t layer, Team& team) {
 // The projected inputs of steps [t0, t1), sequences [n0, n1), vectors of columns [v0, v1), into rows that begin at
 // step `first`.
 template <class T>
-void Stack<T>::project(int64_t row, Rows<T> gates, int64_t first, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
+void Stack<T>::project(int64_t row, Rows<T> slots, int64_t first, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
                        int64_t v0, int64_t v1) const {
   const int64_t layer = row / shape_.directions;
   const LayerWeights<T>& w = weights_[static_cast<std::size_t>(row)];
@@ -139,17 +139,17 @@ void Stack<T>::project(int64_t row, Rows<T> gates, int64_t first, int64_t t0, in
     const int64_t stride = w.input.panels().vectors * k_.width, from = v0 * k_.width, size = (v1 - v0) * k_.width;
     for (int64_t t = t0; t < t1; ++t)
       for (int64_t n = n0; n < n1; ++n)
-        std::memcpy(gates.at(t - first, n) + from, table + input_.tokens[n * input_.steps + t] * stride + from,
+        std::memcpy(slots.at(t - first, n) + from, table + input_.tokens[n * input_.steps + t] * stride + from,
                     static_cast<std::size_t>(size) * sizeof(T));
     return;
   }
   Rows<const T> a = layer_input(layer);
   a.data = a.at(t0);
-  gates.data = gates.at(t0 - first);
+  slots.data = slots.at(t0 - first);
   const int64_t pieces = layer > 0 ? shape_.directions : 1;
   const int64_t length = shape_.layer_input(layer) / pieces;
   const ProductArgs<T> product{
-      a, pieces, length, padded(), w.input.panels(), w.bias.data(), gates, w.input.panels().vectors * k_.width, false};
+      a, pieces, length, padded(), w.input.panels(), w.bias.data(), slots, w.input.panels().vectors * k_.width, false};
   k_.product(product, {0, t1 - t0, n0, n1, v0, v1});
 }
 
@@ -157,7 +157,7 @@ template <class T>
 void Stack<T>::run_layer(int64_t row, Team& team) {
   const int64_t layer = row / shape_.directions, steps = input_.steps, count = input_.count, hp = padded();
   const int64_t direction = row % shape_.directions;
-  const bool reverse = direction == 1, keep = input_.keep;
+  const bool reverse = direction == 1, save = input_.save;
   LayerWeights<T>& w = weights_[static_cast<std::size_t>(row)];
   const LayerSource<T> from = source(row);
   packer_.bias(w, from, version_);
@@ -167,25 +167,25 @@ void Stack<T>::run_layer(int64_t row, Team& team) {
     packer_.input(w, from, version_, count * steps == 1, team);
   packer_.recurrent(w, from, version_, count == 1, team);
 
-  const int64_t slots = slots_of(shape_.cell) * hp, steps_at_once = chunk();
-  T *const h_at = at_.h[static_cast<std::size_t>(layer)], *const c_at = at_.c[static_cast<std::size_t>(layer)];
+  const int64_t slots = shape_.slots() * hp, steps_at_once = chunk();
+  T *const h_at = memory_.h[static_cast<std::size_t>(layer)], *const c_at = memory_.c[static_cast<std::size_t>(layer)];
 
   ForwardArgs<T> f{};
   f.cell = shape_.cell;
-  f.keep = keep;
+  f.save = save;
   f.reverse = reverse;
   f.steps = steps;
   f.hidden = shape_.hidden_size;
   f.padded = hp;
-  f.gates = {at_.gates[static_cast<std::size_t>(row)], count * slots, slots};
+  f.slots = {memory_.slots[static_cast<std::size_t>(row)], count * slots, slots};
   f.h = {h_at + direction * hp, count * wide(), wide()};
   f.weights = w.recurrent.panels();
-  f.bias_n = shape_.cell == Cell::gru && shape_.bias ? w.bias_n.data() : nullptr;
+  f.inner_bias = shape_.bias ? w.inner_bias.data() : nullptr;
   f.lengths = input_.lengths;
   const int64_t start = reverse ? steps + 1 : 0, state = row * count * shape_.hidden_size;
   fill_rows(f.h.at(start), wide(), input_.state.h ? input_.state.h + state : nullptr, count, shape_.hidden_size, hp);
   if (shape_.has_cell_state()) {
-    f.c = keep ? Rows<T>{c_at + direction * hp, count * wide(), wide()} : Rows<T>{c_at, 0, hp};
+    f.c = save ? Rows<T>{c_at + direction * hp, count * wide(), wide()} : Rows<T>{c_at, 0, hp};
     fill_rows(f.c.at(start), f.c.sequence, input_.state.c ? input_.state.c + state : nullptr, count, shape_.hidden_size,
               hp);
   }
@@ -210,18 +210,18 @@ void Stack<T>::run_layer(int64_t row, Team& team) {
     for (int64_t s = 0; s < steps; s += steps_at_once) {
       mine.step0 = s, mine.step1 = std::min(steps, s + steps_at_once);
       const int64_t t0 = reverse ? steps - mine.step1 : mine.step0, t1 = reverse ? steps - mine.step0 : mine.step1;
-      mine.gates_first = keeps_gates() ? 0 : t0;
-      project(row, f.gates, mine.gates_first, t0, t1, mine.n0, mine.n1, first, last);
+      mine.slots_first = saves_slots() ? 0 : t0;
+      project(row, f.slots, mine.slots_first, t0, t1, mine.n0, mine.n1, first, last);
       if (columns) barrier->wait();
       k_.forward(mine);
     }
   });
 
-  // What is given back has no number unset: of a step that a sequence does not have, the slot that only the walk
+  // What is saved has no number unset: of a step that a sequence does not have, the slot that only the walk
   // writes.
-  if (input_.kept && input_.lengths && keeps_gates())
+  if (input_.saved && input_.lengths && saves_slots())
     for (int64_t n = 0; n < count; ++n)
-      for (int64_t t = input_.lengths[n]; t < steps; ++t) std::fill_n(f.gates.at(t, n) + slots - hp, hp, T(0));
+      for (int64_t t = input_.lengths[n]; t < steps; ++t) std::fill_n(f.slots.at(t, n) + slots - hp, hp, T(0));
 
   const Rows<T> h = f.h, c = f.c;
   const int64_t end = reverse ? 1 : steps, hidden = shape_.hidden_size;
@@ -233,41 +233,41 @@ void Stack<T>::run_layer(int64_t row, Team& team) {
 
 template <class T>
 int64_t Stack<T>::chunk() const {
-  const int64_t slots = slots_of(shape_.cell) * padded(), steps = input_.steps;
+  const int64_t slots = shape_.slots() * padded(), steps = input_.steps;
   return std::clamp<int64_t>(chunk_numbers / (input_.count * slots), std::min<int64_t>(steps, 8), steps);
 }
 
 template <class T>
-int64_t Stack<T>::kept_size(int64_t steps, int64_t count, bool masks) const {
+int64_t Stack<T>::saved_size(int64_t steps, int64_t count, bool masks) const {
   const int64_t states = (steps + shape_.directions) * count * wide() * (shape_.has_cell_state() ? 2 : 1);
-  const int64_t slots = slots_of(shape_.cell) > 1 ? slots_of(shape_.cell) : 0, between = shape_.num_layers - 1;
+  const int64_t slots = shape_.slots() > 1 ? shape_.slots() : 0, between = shape_.num_layers - 1;
   return shape_.num_layers * states + steps * count * wide() * (slots * shape_.num_layers + (masks ? 2 * between : 0));
 }
 
-// Finds room for what this pass keeps. Must match `kept_size`.
+// Finds room for what this pass saves. Must match `saved_size`.
 template <class T>
-void Stack<T>::place() {
-  const int64_t count = input_.count, rows = input_.steps * count, slots = slots_of(shape_.cell) * padded();
+void Stack<T>::lay_out_memory() {
+  const int64_t count = input_.count, rows = input_.steps * count, slots = shape_.slots() * padded();
   const int64_t states = (input_.steps + shape_.directions) * count * wide();
-  const bool keep = input_.keep;
-  T* next = input_.kept;
+  const bool save = input_.save;
+  T* next = input_.saved;
   const auto room = [&](Buffer<T>& own, int64_t numbers) {
-    if (!input_.kept) return own.reserve(numbers);
+    if (!input_.saved) return own.reserve(numbers);
     T* const at = next;
     next += numbers;
     return at;
   };
-  for (std::size_t layer = 0; layer < at_.h.size(); ++layer) {
-    const std::size_t own = keep ? layer : layer % 2;  // without keeping, a layer only reads the one below it
-    at_.h[layer] = room(h_[own], states);
-    // Without keeping, one row a sequence is enough: c is only read and written in place.
-    if (shape_.has_cell_state()) at_.c[layer] = room(c_[own], keep ? states : count * padded());
-    if (!dropping() || layer + 1 == at_.h.size()) continue;
-    at_.masks[layer] = room(masks_[layer], rows * wide());
-    at_.dropped[layer] = room(dropped_[layer], rows * wide());
+  for (std::size_t layer = 0; layer < memory_.h.size(); ++layer) {
+    const std::size_t own = save ? layer : layer % 2;  // without saving, a layer only reads the one below it
+    memory_.h[layer] = room(h_[own], states);
+    // Without saving, one row a sequence is enough: c is only read and written in place.
+    if (shape_.has_cell_state()) memory_.c[layer] = room(c_[own], save ? states : count * padded());
+    if (!dropping() || layer + 1 == memory_.h.size()) continue;
+    memory_.masks[layer] = room(masks_[layer], rows * wide());
+    memory_.dropped[layer] = room(dropped_[layer], rows * wide());
   }
-  for (std::size_t row = 0; row < at_.gates.size(); ++row)
-    at_.gates[row] = keeps_gates() ? room(gates_[row], rows * slots) : gates_[0].reserve(chunk() * count * slots);
+  for (std::size_t row = 0; row < memory_.slots.size(); ++row)
+    memory_.slots[row] = saves_slots() ? room(slots_[row], rows * slots) : slots_[0].reserve(chunk() * count * slots);
 }
 
 template <class T>
@@ -275,7 +275,7 @@ void Stack<T>::begin(uint64_t version, const PassInput<T>& input, Team& team) {
   input_ = input;
   version_ = version;
   used_threads_ = team.size();
-  place();
+  lay_out_memory();
 }
 
 template <class T>
@@ -295,9 +295,9 @@ template <class T>
 void Stack<T>::forward(const LayerSource<T>* sources, uint64_t version, const PassInput<T>& input, Team& team) {
   std::copy_n(sources, sources_.size(), sources_.begin());
   begin(version, input, team);
-  // Of two directions, neither has a state where the other begins: what is given back has no number unset.
-  if (input.kept && shape_.directions == 2)
-    for (const auto* states : {&at_.h, &at_.c})
+  // Of two directions, neither has a state where the other begins: what is saved has no number unset.
+  if (input.saved && shape_.directions == 2)
+    for (const auto* states : {&memory_.h, &memory_.c})
       for (T* const at : *states)
         if (at)
           for (int64_t t : {int64_t{0}, input.steps + 1})
@@ -321,35 +321,35 @@ void Stack<T>::pass(Team& team) {
   if (shape_.has_cell_state()) last_c_.reserve(states);
   if (plan(input.steps, input.count).parts > 1) team.wake();
   inputs_loaded_ = false;
-  if (shape_.inputs == Inputs::embedding || (shape_.inputs == Inputs::dense && keeps_inputs())) load_inputs(team);
+  if (shape_.inputs == Inputs::embedding || (shape_.inputs == Inputs::dense && copies_inputs())) load_inputs(team);
   for (int64_t layer = 0; layer < shape_.num_layers; ++layer) {
     for (int64_t direction = 0; direction < shape_.directions; ++direction)
       run_layer(layer * shape_.directions + direction, team);
     if (dropping() && layer + 1 < shape_.num_layers) drop_outputs(layer, team);
   }
-  top_ = {at_.h.back() + input.count * wide(), input.count * wide(), wide()};
+  top_ = {memory_.h.back() + input.count * wide(), input.count * wide(), wide()};
 }
 
 template <class T>
-Rows<const T> Stack<T>::gate(int64_t row, int slot) const {
-  const int64_t slots = slots_of(shape_.cell) * padded();
-  return {at_.gates[static_cast<std::size_t>(row)] + slot * padded(), input_.count * slots, slots};
+Rows<const T> Stack<T>::slot(int64_t row, int number) const {
+  const int64_t slots = shape_.slots() * padded();
+  return {memory_.slots[static_cast<std::size_t>(row)] + number * padded(), input_.count * slots, slots};
 }
 
 template <class T>
 Rows<const T> Stack<T>::states(int64_t row, bool cell) const {
   const std::size_t layer = static_cast<std::size_t>(row / shape_.directions);
-  const T* data = (cell ? at_.c : at_.h)[layer] + input_.count * wide() + row % shape_.directions * padded();
+  const T* data = (cell ? memory_.c : memory_.h)[layer] + input_.count * wide() + row % shape_.directions * padded();
   return {data, input_.count * wide(), wide()};
 }
 
 template <class T>
 int64_t Stack<T>::bytes() const {
   int64_t total = x_.bytes() + last_h_.bytes() + last_c_.bytes() + dh_.bytes() + dc_.bytes() + d_above_.bytes() +
-                  d_below_.bytes() + scratch_.bytes() + d_gates_.bytes();
+                  d_below_.bytes() + scratch_.bytes() + d_slots_.bytes();
   for (const LayerWeights<T>& w : weights_)
     total += w.input.bytes() + w.recurrent.bytes() + w.recurrent_back.bytes() + w.input_back.bytes();
-  for (const auto* group : {&gates_, &h_, &c_, &masks_, &dropped_})
+  for (const auto* group : {&slots_, &h_, &c_, &masks_, &dropped_})
     for (const Buffer<T>& buffer : *group) total += buffer.bytes();
   return total;
 }

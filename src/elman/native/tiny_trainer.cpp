@@ -11,10 +11,10 @@ int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 // What the kernel's callback needs to know of the loss.
 template <class T>
 struct LossContext {
-  const Loss& loss;
+  const LossOptions& loss;
   const Kernels<T>& kernels;
   const TinyInput<T>& in;
-  const TinyOutput& out;
+  const TrainOutput& out;
   int64_t outputs, per_piece;
 
   double operator()(int64_t piece, const T* row, T* d_row) const {
@@ -50,12 +50,11 @@ TinyTrainer<T>::TinyTrainer(const Shape& shape, const Layout& layout, const Kern
             (shape.head_bias ? round_up(shape.output_size, kernels.width) : 0)) {}
 
 template <class T>
-bool TinyTrainer<T>::fits(const Shape& s, const OptimiserSpec& optimiser) {
-  const bool elman = s.cell != Cell::gru && s.cell != Cell::lstm;
+bool TinyTrainer<T>::fits(const Shape& s, const OptimiserOptions& optimiser) {
   // Padding would not stay zero where Adam divides zero by zero.
-  const bool safe = optimiser.kind == Update::sgd || optimiser.eps > 0;
-  return elman && safe && s.num_layers == 1 && s.directions == 1 && s.inputs == Inputs::dense && s.output_size <= 64 &&
-         s.hidden_size * (s.input_size + s.hidden_size) <= 16384;
+  const bool safe = optimiser.kind == OptimiserKind::sgd || optimiser.eps > 0;
+  return s.facts().has_tiny_kernel && safe && s.num_layers == 1 && s.directions == 1 && s.inputs == Inputs::dense &&
+         s.output_size <= 64 && s.hidden_size * (s.input_size + s.hidden_size) <= 16384;
 }
 
 // visit(from, from_stride, to, count): `count` numbers of the network's block, `from_stride` apart, and where they lie
@@ -94,7 +93,7 @@ void TinyTrainer<T>::unpack(const T* from, T* to) const {
 
 template <class T>
 int64_t TinyTrainer<T>::train(T* parameters, Optimiser<T>& optimiser, double learning_rate, uint64_t updates,
-                              const Loss& loss, const TinyInput<T>& in, const TinyOutput& out, T* h_out) {
+                              const LossOptions& loss, const TinyInput<T>& in, const TrainOutput& out, T* h_out) {
   T* block = blocks_.reserve(5 * size_);
   T* memories[] = {optimiser.first(), optimiser.second(), optimiser.momentum_buffer()};
   pack(parameters, block);
@@ -127,8 +126,8 @@ int64_t TinyTrainer<T>::train(T* parameters, Optimiser<T>& optimiser, double lea
   a.update.second = memories[1] ? block + 3 * size_ : nullptr;
   a.update.momentum_buffer = memories[2] ? block + 4 * size_ : nullptr;
   a.updates = updates;
-  a.clip_value = optimiser.spec().clip_value;
-  a.clip_norm = optimiser.spec().clip_norm;
+  a.clip_value = optimiser.options().clip_value;
+  a.clip_norm = optimiser.options().clip_norm;
   a.pieces = in.pieces;
   a.x = in.x;
   a.fresh = in.fresh;
@@ -142,13 +141,13 @@ int64_t TinyTrainer<T>::train(T* parameters, Optimiser<T>& optimiser, double lea
   a.loss_context = &context;
   a.losses = out.losses;
   a.norms = out.norms;
-  const int64_t done = k_.tiny(a);
+  const int64_t trained = k_.tiny(a);
 
   unpack(block, parameters);
   for (int i = 0; i < 3; ++i)
     if (memories[i]) unpack(block + (2 + i) * size_, memories[i]);
   if (h_out) std::copy_n(rows, hidden, h_out);
-  return done;
+  return trained;
 }
 
 template class TinyTrainer<float>;

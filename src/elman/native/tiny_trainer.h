@@ -1,8 +1,8 @@
 // Moves a small network into the layout of the tiny kernel, trains it there, and moves it back.
 #pragma once
 
-#include "loss.h"
-#include "optimiser.h"
+#include "losses.h"
+#include "optimisers.h"
 #include "shape.h"
 
 namespace elman {
@@ -18,7 +18,8 @@ struct TinyInput {
   const T* h;  // (H,) or null
 };
 
-struct TinyOutput {
+// What came of each piece, (P,) each.
+struct TrainOutput {
   double *losses, *weights, *norms;
   int64_t *correct, *scored;
 };
@@ -28,13 +29,13 @@ class TinyTrainer {
  public:
   TinyTrainer(const Shape& shape, const Layout& layout, const Kernels<T>& kernels);
 
-  // Rule: one layer of elman units, dense inputs, and weights that stay in the nearest cache. Larger ones gain from
-  // the general path's packed products what they lose by its fixed cost. Measured in docs/native-engine.md.
-  static bool fits(const Shape& shape, const OptimiserSpec& optimiser);
+  // Rule: one layer of a cell that tiny.h has, dense inputs, and weights that stay in the nearest cache. Larger ones
+  // gain from the general path's packed products what they lose by its fixed cost. Measured in docs/native-engine.md.
+  static bool fits(const Shape& shape, const OptimiserOptions& optimiser);
 
   // Trains on the pieces; h_out gets the last state. Returns how many were worked on.
-  int64_t train(T* parameters, Optimiser<T>& optimiser, double learning_rate, uint64_t updates, const Loss& loss,
-                const TinyInput<T>& in, const TinyOutput& out, T* h_out);
+  int64_t train(T* parameters, Optimiser<T>& optimiser, double learning_rate, uint64_t updates, const LossOptions& loss,
+                const TinyInput<T>& in, const TrainOutput& out, T* h_out);
 
  private:
   // Between a block in the network's layout and one in the kernel's.

@@ -14,5 +14,5 @@ def draw_masks(probability: float, num_layers: int, x: Tensor, rows: tuple[int, 
     shape = (*rows, width)
     if probability == 1:
         return x.new_zeros((num_layers - 1, *shape))
-    kept = 1 - probability
-    return torch.stack([x.new_empty(shape).bernoulli_(kept).div_(kept) for _ in range(num_layers - 1)])
+    keep = 1 - probability
+    return torch.stack([x.new_empty(shape).bernoulli_(keep).div_(keep) for _ in range(num_layers - 1)])

@@ -27,7 +27,7 @@ State = Any
 """h (L * R, N, H), or for an LSTM the pair of h and c."""
 
 
-class _Layers(torch.nn.RNNBase):
+class KernelLayers(torch.nn.RNNBase):
     """What the three have in common beside what `torch.nn.RNNBase` gives them."""
 
     layer_norm: bool
@@ -81,7 +81,7 @@ class _Layers(torch.nn.RNNBase):
 
 
 @final
-class RNN(_Layers):
+class RNN(KernelLayers):
     """`torch.nn.RNN` on the native kernels: h' = f(W_ih x + b_ih + W_hh h + b_hh), f tanh, relu or sigmoid.
 
     Arguments, attributes, parameters, initialisation and errors are torch.nn.RNN's; two choices are new:
@@ -120,7 +120,7 @@ class RNN(_Layers):
 
 
 @final
-class GRU(_Layers):
+class GRU(KernelLayers):
     """`torch.nn.GRU` on the native kernels, the reset gate after the product.
 
     Arguments, attributes, parameters, initialisation and errors are torch.nn.GRU's; `layer_norm` is new: layer normalisation,
@@ -146,7 +146,7 @@ class GRU(_Layers):
 
 
 @final
-class LSTM(_Layers):
+class LSTM(KernelLayers):
     """`torch.nn.LSTM` on the native kernels; with `proj_size`, which they do not have, on PyTorch's.
 
     Arguments, attributes, parameters, initialisation and errors are torch.nn.LSTM's; `layer_norm` is new: layer normalisation,

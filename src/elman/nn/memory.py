@@ -35,14 +35,14 @@ _idle: list[Block] = []
 """The longest unused first. No lock: every change is one operation, as memory may come back at any moment, in any thread."""
 
 
-class _Lent(np.ndarray[Any, Any]):
+class _LentMemory(np.ndarray[Any, Any]):
     """A block's memory for as long as a tensor holds it."""
 
     block: Block | None = None
 
     def __del__(self) -> None:
         if self.block is not None:
-            _give_back(self.block)
+            _return_block(self.block)
 
 
 def lend(numbers: int, dtype: torch.dtype) -> Tensor:
@@ -50,13 +50,23 @@ def lend(numbers: int, dtype: torch.dtype) -> Tensor:
     size = numbers * dtype.itemsize
     if size < LEAST:
         return torch.empty(numbers, dtype=dtype)
-    block = _taken(size) or Block(size)
-    lent = block.memory.view(_Lent)
+    block = _take_idle(size) or Block(size)
+    lent = block.memory.view(_LentMemory)
     lent.block = block
     return torch.frombuffer(lent, dtype=dtype, count=numbers)
 
 
-def _taken(size: int) -> Block | None:
+def idle_sizes() -> list[int]:
+    """Bytes of each block that lies idle, the longest unused first."""
+    return [block.size for block in tuple(_idle)]
+
+
+def release_idle() -> None:
+    """Give all memory that lies idle back to the system."""
+    _idle.clear()
+
+
+def _take_idle(size: int) -> Block | None:
     """An idle block that is large enough, and not twice as large: the last that came back, whose memory is nearest."""
     for block in reversed(tuple(_idle)):
         if size <= block.size < 2 * size:
@@ -68,7 +78,7 @@ def _taken(size: int) -> Block | None:
     return None
 
 
-def _give_back(block: Block) -> None:
+def _return_block(block: Block) -> None:
     _idle.append(block)
     while sum(each.size for each in tuple(_idle)) > MOST:
         try:

@@ -16,102 +16,103 @@ import torch
 from torch import Tensor
 
 from elman.nn import by_torch, kernels
-from elman.nn.kernels import LSTM, Passed, PassGradients, Passing, Plan, plan_for
+from elman.nn.kernels import PassGradients, PassInputs, PassResults, Plan, plan_for
+from elman.nn.modes import MODES
 
 _LIBRARY = torch.library.Library("elman", "DEF")
-_SIZES = "int cell, int hidden_size, int num_layers, bool bidirectional, bool bias, bool batch_first"
-_GIVEN = "Tensor x, Tensor? sizes, SymInt count, Tensor? h, Tensor? c, Tensor? masks, Tensor[] weights"
+_SIZES = "str mode, int hidden_size, int num_layers, bool bidirectional, bool bias, bool batch_first"
+_INPUTS = "Tensor x, Tensor? sizes, SymInt count, Tensor? h, Tensor? c, Tensor? masks, Tensor[] weights"
 _LIBRARY.define(
-    f"layers({_GIVEN}, {_SIZES}, bool keep) -> (Tensor outputs, Tensor last_h, Tensor last_c, Tensor kept)",
+    f"layers({_INPUTS}, {_SIZES}, bool save) -> (Tensor outputs, Tensor last_h, Tensor last_c, Tensor saved)",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
 _LIBRARY.define(
-    f"layers_backward({_GIVEN}, {_SIZES}, Tensor kept, Tensor? d_outputs, Tensor? d_last_h, Tensor? d_last_c, bool[] wanted)"
+    f"layers_backward({_INPUTS}, {_SIZES}, Tensor saved, Tensor? d_outputs, Tensor? d_last_h, Tensor? d_last_c, bool[] needed)"
     " -> (Tensor d_x, Tensor d_h, Tensor d_c, Tensor[] d_weights)",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
 
 
-def forward(plan: Plan, given: Passing, weights: Sequence[Tensor], keep: bool) -> Passed:
+def forward(plan: Plan, inputs: PassInputs, weights: Sequence[Tensor], save: bool) -> PassResults:
     """`kernels.forward` as an operator."""
-    outputs, h, c, kept = torch.ops.elman.layers(*_arguments(plan, given, weights), keep)
-    return Passed(outputs, h, c if plan.cell == LSTM else None, kept)
+    outputs, h, c, saved = torch.ops.elman.layers(*_arguments(plan, inputs, weights), save)
+    return PassResults(outputs, h, c if plan.has_c else None, saved)
 
 
 def backward(
     plan: Plan,
-    given: Passing,
+    inputs: PassInputs,
     weights: Sequence[Tensor],
-    kept: Tensor,
+    saved: Tensor,
     d_outputs: Tensor | None,
     d_last: tuple[Tensor | None, Tensor | None],
-    wanted: Sequence[bool],
+    needed: Sequence[bool],
 ) -> PassGradients:
     """`kernels.backward` as an operator, which has a derivative."""
     x, h, c, of_weights = torch.ops.elman.layers_backward(
-        *_arguments(plan, given, weights), kept, d_outputs, *d_last, list(wanted)
+        *_arguments(plan, inputs, weights), saved, d_outputs, *d_last, list(needed)
     )
-    d_x, d_h, d_c, *d_weights = (d if want else None for d, want in zip((x, h, c, *of_weights), wanted, strict=True))
+    d_x, d_h, d_c, *d_weights = (d if need else None for d, need in zip((x, h, c, *of_weights), needed, strict=True))
     return PassGradients(d_x, d_h, d_c, d_weights)
 
 
-def _arguments(plan: Plan, given: Passing, weights: Sequence[Tensor]) -> tuple[Any, ...]:
-    x, sizes, count, h, c, masks, batch_first = given
-    sizes_of_layers = (plan.cell, plan.hidden_size, plan.num_layers, plan.directions == 2, plan.bias, batch_first)
+def _arguments(plan: Plan, inputs: PassInputs, weights: Sequence[Tensor]) -> tuple[Any, ...]:
+    x, sizes, count, h, c, masks, batch_first = inputs
+    sizes_of_layers = (plan.mode, plan.hidden_size, plan.num_layers, plan.directions == 2, plan.bias, batch_first)
     return (x, sizes, count, h, c, masks, list(weights), *sizes_of_layers)
 
 
-def _plan(x: Tensor, cell: int, hidden_size: int, num_layers: int, bidirectional: bool, bias: bool) -> Plan:
-    return plan_for(x.dtype, cell, int(x.shape[-1]), hidden_size, num_layers, bidirectional, bias)
+def _plan(x: Tensor, mode: str, hidden_size: int, num_layers: int, bidirectional: bool, bias: bool) -> Plan:
+    return plan_for(x.dtype, mode, int(x.shape[-1]), hidden_size, num_layers, bidirectional, bias)
 
 
 def _layers(
     x: Tensor, sizes: Tensor | None, count: int, h: Tensor | None, c: Tensor | None, masks: Tensor | None,
-    weights: list[Tensor], cell: int, hidden_size: int, num_layers: int, bidirectional: bool, bias: bool, batch_first: bool,
-    keep: bool,
+    weights: list[Tensor], mode: str, hidden_size: int, num_layers: int, bidirectional: bool, bias: bool, batch_first: bool,
+    save: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    plan = _plan(x, cell, hidden_size, num_layers, bidirectional, bias)
+    plan = _plan(x, mode, hidden_size, num_layers, bidirectional, bias)
     weights = [w.contiguous() for w in weights]
-    passed = kernels.forward(plan, Passing(x, sizes, count, h, c, masks, batch_first), weights, keep)
-    last_c, kept = (x.new_empty(0) if t is None else t for t in (passed.c, passed.kept))
-    return passed.outputs, passed.h, last_c, kept
+    results = kernels.forward(plan, PassInputs(x, sizes, count, h, c, masks, batch_first), weights, save)
+    last_c, saved = (x.new_empty(0) if t is None else t for t in (results.c, results.saved))
+    return results.outputs, results.h, last_c, saved
 
 
 def _fake_layers(
     x: Tensor, sizes: Tensor | None, count: int, h: Tensor | None, c: Tensor | None, masks: Tensor | None,
-    weights: list[Tensor], cell: int, hidden_size: int, num_layers: int, bidirectional: bool, bias: bool, batch_first: bool,
-    keep: bool,
+    weights: list[Tensor], mode: str, hidden_size: int, num_layers: int, bidirectional: bool, bias: bool, batch_first: bool,
+    save: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    plan = _plan(x, cell, hidden_size, num_layers, bidirectional, bias)
-    given = Passing(x, sizes, count, h, c, masks, batch_first)
+    plan = _plan(x, mode, hidden_size, num_layers, bidirectional, bias)
+    inputs = PassInputs(x, sizes, count, h, c, masks, batch_first)
     outputs, last_h = x.new_empty((*x.shape[:-1], plan.width)), x.new_empty((plan.rows, count, hidden_size))
-    kept = plan.kept_size(given.steps, count, masks is not None) if keep or masks is not None else 0
-    return outputs, last_h, torch.empty_like(last_h) if cell == LSTM else x.new_empty(0), x.new_empty(kept)
+    saved = plan.saved_size(inputs.steps, count, masks is not None) if save or masks is not None else 0
+    return outputs, last_h, torch.empty_like(last_h) if plan.has_c else x.new_empty(0), x.new_empty(saved)
 
 
 def _layers_backward(
     x: Tensor, sizes: Tensor | None, count: int, h: Tensor | None, c: Tensor | None, masks: Tensor | None,
-    weights: list[Tensor], cell: int, hidden_size: int, num_layers: int, bidirectional: bool, bias: bool, batch_first: bool,
-    kept: Tensor, d_outputs: Tensor | None, d_last_h: Tensor | None, d_last_c: Tensor | None, wanted: list[bool],
+    weights: list[Tensor], mode: str, hidden_size: int, num_layers: int, bidirectional: bool, bias: bool, batch_first: bool,
+    saved: Tensor, d_outputs: Tensor | None, d_last_h: Tensor | None, d_last_c: Tensor | None, needed: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:  # fmt: skip
-    plan = _plan(x, cell, hidden_size, num_layers, bidirectional, bias)
-    given = Passing(x, sizes, count, h, c, masks, batch_first)
-    if kept.numel() < plan.kept_size(given.steps, count, masks is not None):
-        raise RuntimeError("`kept` must come from elman::layers with keep=True; got too few numbers; pass keep=True")
+    plan = _plan(x, mode, hidden_size, num_layers, bidirectional, bias)
+    inputs = PassInputs(x, sizes, count, h, c, masks, batch_first)
+    if saved.numel() < plan.saved_size(inputs.steps, count, masks is not None):
+        raise RuntimeError("`saved` must come from elman::layers with save=True; got too few numbers; pass save=True")
     weights = [w.contiguous() for w in weights]
-    found = kernels.backward(plan, given, weights, kept, d_outputs, (d_last_h, d_last_c), wanted)
-    d_x, d_h, d_c, *d_weights = (x.new_empty(0) if t is None else t for t in (*found[:3], *found.weights))
+    gradients = kernels.backward(plan, inputs, weights, saved, d_outputs, (d_last_h, d_last_c), needed)
+    d_x, d_h, d_c, *d_weights = (x.new_empty(0) if t is None else t for t in (*gradients[:3], *gradients.weights))
     return d_x, d_h, d_c, d_weights
 
 
 def _fake_layers_backward(
     x: Tensor, sizes: Tensor | None, count: int, h: Tensor | None, c: Tensor | None, masks: Tensor | None,
-    weights: list[Tensor], cell: int, hidden_size: int, num_layers: int, bidirectional: bool, bias: bool, batch_first: bool,
-    kept: Tensor, d_outputs: Tensor | None, d_last_h: Tensor | None, d_last_c: Tensor | None, wanted: list[bool],
+    weights: list[Tensor], mode: str, hidden_size: int, num_layers: int, bidirectional: bool, bias: bool, batch_first: bool,
+    saved: Tensor, d_outputs: Tensor | None, d_last_h: Tensor | None, d_last_c: Tensor | None, needed: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:  # fmt: skip
     states = (num_layers * (2 if bidirectional else 1), count, hidden_size)
     shapes = (x.shape, states, states, *(w.shape for w in weights))
-    d_x, d_h, d_c, *d_weights = (x.new_empty(s if want else 0) for s, want in zip(shapes, wanted, strict=True))
+    d_x, d_h, d_c, *d_weights = (x.new_empty(s if need else 0) for s, need in zip(shapes, needed, strict=True))
     return d_x, d_h, d_c, d_weights
 
 
@@ -120,11 +121,11 @@ _LIBRARY.impl("layers_backward", _layers_backward, "CPU")
 torch.library.register_fake("elman::layers", _fake_layers, lib=_LIBRARY)
 torch.library.register_fake("elman::layers_backward", _fake_layers_backward, lib=_LIBRARY)
 
-_GIVENS, _AFTER = 7, 6
-"""How many arguments `_GIVEN` and `_SIZES` have."""
+_SIZES_COUNT = 6
+"""How many arguments `_SIZES` has."""
 
 
-def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     x, sizes, count, h, c, masks, weights, *settings, _ = inputs
     ctx.save_for_backward(x, sizes, h, c, masks, output[3], *weights)
     ctx.count, ctx.settings = count, settings
@@ -133,34 +134,33 @@ def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
 
 
 def _derivative(ctx: Any, d_outputs: Tensor | None, d_h: Tensor | None, d_c: Tensor | None, _: None) -> tuple[Any, ...]:
-    x, sizes, h, c, masks, kept, *weights = ctx.saved_tensors
+    x, sizes, h, c, masks, saved, *weights = ctx.saved_tensors
     need = ctx.needs_input_grad
-    wanted = [need[0], need[3], need[4], *need[6]]
-    if ctx.settings[0] != LSTM:
+    needed = [need[0], need[3], need[4], *need[6]]
+    if "c" not in MODES[ctx.settings[0]].state_names:
         d_c = None
-    found = torch.ops.elman.layers_backward(
-        x, sizes, ctx.count, h, c, masks, weights, *ctx.settings, kept, d_outputs, d_h, d_c, wanted
+    d_x, d_first_h, d_first_c, of_weights = torch.ops.elman.layers_backward(
+        x, sizes, ctx.count, h, c, masks, weights, *ctx.settings, saved, d_outputs, d_h, d_c, needed
     )
-    d_x, d_first_h, d_first_c, of_weights = found
-    d_weights = [d if want else None for d, want in zip(of_weights, wanted[3:], strict=True)]
-    given = (
-        d_x if wanted[0] else None,
+    d_weights = [d if need else None for d, need in zip(of_weights, needed[3:], strict=True)]
+    d_inputs = (
+        d_x if needed[0] else None,
         None,
         None,
-        d_first_h if wanted[1] else None,
-        d_first_c if wanted[2] else None,
+        d_first_h if needed[1] else None,
+        d_first_c if needed[2] else None,
         None,
     )
-    return (*given, d_weights, *(None,) * (_AFTER + 1))
+    return (*d_inputs, d_weights, *(None,) * (_SIZES_COUNT + 1))
 
 
-torch.library.register_autograd("elman::layers", _derivative, setup_context=_keep_for_backward, lib=_LIBRARY)
+torch.library.register_autograd("elman::layers", _derivative, setup_context=_save_for_backward, lib=_LIBRARY)
 
 
-def _keep_for_second(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
-    x, sizes, count, h, c, masks, weights, *settings, _, d_outputs, d_h, d_c, wanted = inputs
+def _save_for_second(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
+    x, sizes, count, h, c, masks, weights, *settings, _, d_outputs, d_h, d_c, needed = inputs
     ctx.save_for_backward(x, sizes, h, c, masks, d_outputs, d_h, d_c, *weights)
-    ctx.count, ctx.settings, ctx.wanted = count, settings, wanted
+    ctx.count, ctx.settings, ctx.needed = count, settings, needed
 
 
 def _second_derivative(
@@ -169,14 +169,14 @@ def _second_derivative(
     """By PyTorch's own operators, which have derivatives of every order."""
     x, sizes, h, c, masks, d_outputs, d_h, d_c, *weights = ctx.saved_tensors
     *sizes_of_layers, batch_first = ctx.settings
-    given = Passing(x, sizes, ctx.count, h, c, masks, batch_first)
+    inputs = PassInputs(x, sizes, ctx.count, h, c, masks, batch_first)
     plan = _plan(x, *sizes_of_layers)
-    seeds = [g if want else None for g, want in zip((g_x, g_h, g_c, *g_weights), ctx.wanted, strict=True)]
-    found = by_torch.second_derivative(plan, given, weights, (d_outputs, d_h, d_c), seeds)
-    settings = (None,) * _AFTER
-    return (found.x, None, None, found.h, found.c, None, found.weights, *settings, None, *found.d, None)
+    seeds = [g if need else None for g, need in zip((g_x, g_h, g_c, *g_weights), ctx.needed, strict=True)]
+    second = by_torch.second_derivative(plan, inputs, weights, (d_outputs, d_h, d_c), seeds)
+    settings = (None,) * _SIZES_COUNT
+    return (second.x, None, None, second.h, second.c, None, second.weights, *settings, None, *second.d, None)
 
 
 torch.library.register_autograd(
-    "elman::layers_backward", _second_derivative, setup_context=_keep_for_second, lib=_LIBRARY
+    "elman::layers_backward", _second_derivative, setup_context=_save_for_second, lib=_LIBRARY
 )

@@ -25,9 +25,11 @@ from typing import NamedTuple
 import torch
 from torch import _VF, Tensor
 
+from elman.nn.modes import MODES
+
 EPSILON = 1e-5
-GATES: dict[str, tuple[str, ...]] = {"GRU": ("r", "z", "n"), "LSTM": ("i", "f", "g", "o")}
-"""Gates of a cell in PyTorch's order; a plain RNN has none."""
+
+_NONLINEARITIES = {"RNN_TANH": torch.tanh, "RNN_RELU": torch.relu, "RNN_SIGMOID": torch.sigmoid}
 
 Norms = Mapping[str, Tensor]
 """The gains of layer normalisation by name, of one layer in one direction; none for a plain cell."""
@@ -51,7 +53,7 @@ def normalised(a: Tensor, gain: Tensor, groups: Sequence[int]) -> Tensor:
 def step(
     mode: str, x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor], norms: Norms | None
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """The next state, (h,) or (h, c), and the gates in the order of `GATES`.
+    """The next state, (h,) or (h, c), and the gates in the order of `modes.py`.
 
     x (N, D); state h, and c of an LSTM, (N, H); weights W_ih, W_hh and maybe b_ih, b_hh.
     """
@@ -60,7 +62,7 @@ def step(
     h = state[0]
     size = h.shape[-1]
     projected, recurrent = x @ w_ih.T, h @ w_hh.T
-    if norms and mode in GATES:
+    if norms and mode in ("GRU", "LSTM"):
         groups = (4 * size,) if mode == "LSTM" else (2 * size, size)
         projected, recurrent = (
             normalised(projected, norms["norm_ih"], groups),
@@ -83,8 +85,7 @@ def step(
             shown = normalised(c, norms["norm_c"], (size,))
             shown = shown + norms["norm_c_bias"] if "norm_c_bias" in norms else shown
         return [o * shown.tanh(), c], [i, f, g, o]
-    a = projected + recurrent
-    return [a.tanh() if mode == "RNN_TANH" else a.relu() if mode == "RNN_RELU" else a.sigmoid()], []
+    return [_NONLINEARITIES[mode](projected + recurrent)], []
 
 
 def row(
@@ -97,18 +98,19 @@ def row(
     """
     state, steps = list(first), x.shape[0]
     states: list[list[Tensor]] = [[] for _ in state]
-    gates: list[list[Tensor]] = [[] for _ in GATES.get(mode, ())]
+    gates: list[list[Tensor]] = [[] for _ in MODES[mode].gate_names]
     for t in reversed(range(steps)) if reverse else range(steps):
         after, opened = step(mode, x[t], state, weights, norms)
         if lengths is not None:
             after = [torch.where(t < lengths, new, old) for new, old in zip(after, state, strict=True)]
         state = after
-        for found, value in zip((*states, *gates), (*state, *opened), strict=True):
-            found.append(value)
-    stacked = [torch.stack(found[::-1] if reverse else found) for found in (*states, *gates)]
-    names = ("h", "c")[: len(states)]
+        for steps_of_one, value in zip((*states, *gates), (*state, *opened), strict=True):
+            steps_of_one.append(value)
+    stacked = [torch.stack(one[::-1] if reverse else one) for one in (*states, *gates)]
+    names = MODES[mode].state_names
     trace = RowTrace(
-        dict(zip(names, stacked, strict=False)), dict(zip(GATES.get(mode, ()), stacked[len(names) :], strict=True))
+        dict(zip(names, stacked, strict=False)),
+        dict(zip(MODES[mode].gate_names, stacked[len(names) :], strict=True)),
     )
     return stacked[0], state, trace
 
@@ -133,8 +135,8 @@ def layer(
         own = weights[direction * each : (direction + 1) * each]
         start = [s[direction] for s in first]
         norm = norms[direction] if norms else None
-        found, after, trace = row(mode, x, lengths, start, own, norm, reverse=direction == 1)
-        outputs.append(found)
+        shown, after, trace = row(mode, x, lengths, start, own, norm, reverse=direction == 1)
+        outputs.append(shown)
         for states, s in zip(last, after, strict=True):
             states.append(s)
         if traces is not None:
@@ -149,7 +151,7 @@ def layers(
     mode: str, x: Tensor, sizes: Tensor | None, first: Sequence[Tensor], weights: Sequence[Tensor], *, bias: bool,
     directions: int, masks: Tensor | None = None, norms: Sequence[Norms] | None = None, traces: list[RowTrace] | None = None,
 ) -> list[Tensor]:  # fmt: skip
-    """All layers: outputs of the last, and last states (L * R, N, H). Time-major or packed; masks as in `kernels.Passing`."""
+    """All layers: outputs of the last, and last states (L * R, N, H). Time-major or packed; masks as in `kernels.PassInputs`."""
     each = (4 if bias else 2) * directions
     last: list[list[Tensor]] = [[] for _ in first]
     count = first[0].shape[0] // directions

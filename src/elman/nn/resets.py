@@ -11,40 +11,40 @@ from torch.nn.utils.rnn import PackedSequence
 from elman.errors import UsageError
 
 
-def forward_with_resets(layers: Any, given: Tensor | PackedSequence, hx: Any, resets: Tensor) -> tuple[Any, Any]:
+def forward_with_resets(layers: Any, sequences: Tensor | PackedSequence, hx: Any, resets: Tensor) -> tuple[Any, Any]:
     """`layers.forward` with the state zero again before the steps where `resets` is true.
 
     A reset before step t parts the steps before t from t and those after it, in both directions: the last state of the reverse
     direction is that of the first piece, and hx goes to the reverse direction of the last piece. Pieces run at the speed of
     packed sequences. One step needs no cutting, and nothing that torch.compile would have to look into.
     """
-    if isinstance(given, PackedSequence):
+    if isinstance(sequences, PackedSequence):
         raise UsageError("`resets` must be None with a PackedSequence; got both; pad it with pad_packed_sequence")
-    if not isinstance(resets, Tensor) or resets.dtype != torch.bool or resets.shape != given.shape[:-1]:
+    if not isinstance(resets, Tensor) or resets.dtype != torch.bool or resets.shape != sequences.shape[:-1]:
         came = f"{resets.dtype} {tuple(resets.shape)}" if isinstance(resets, Tensor) else type(resets).__name__
         raise UsageError(
-            f"`resets` must be torch.bool of shape {tuple(given.shape[:-1])}; got {came}; give one for each step"
+            f"`resets` must be torch.bool of shape {tuple(sequences.shape[:-1])}; got {came}; give one for each step"
         )
-    steps = given.shape[1 if layers.batch_first and given.dim() == 3 else 0]
-    if steps != 1 and given.dim() in (2, 3) and given.numel() and bool(resets.any()):
-        return _cut(layers, given, hx, resets)
+    steps = sequences.shape[1 if layers.batch_first and sequences.dim() == 3 else 0]
+    if steps != 1 and sequences.dim() in (2, 3) and sequences.numel() and bool(resets.any()):
+        return _cut(layers, sequences, hx, resets)
     if steps == 1 and hx is not None:
         fresh = resets.reshape(-1, 1)
         states = hx if isinstance(hx, (tuple, list)) else (hx,)
-        kept = [torch.where(fresh, torch.zeros_like(s), s) for s in states]
-        hx = tuple(kept) if isinstance(hx, (tuple, list)) else kept[0]
-    found: tuple[Any, Any] = layers.forward(given, hx)
-    return found
+        restarted = [torch.where(fresh, torch.zeros_like(s), s) for s in states]
+        hx = tuple(restarted) if isinstance(hx, (tuple, list)) else restarted[0]
+    outputs, last = layers.forward(sequences, hx)
+    return outputs, last
 
 
-def _cut(layers: Any, given: Tensor, hx: Any, resets: Tensor) -> tuple[Any, Any]:
+def _cut(layers: Any, sequences: Tensor, hx: Any, resets: Tensor) -> tuple[Any, Any]:
     """Pieces as a packed batch, and what comes of them put together again."""
-    single, batch_first = given.dim() == 2, layers.batch_first and given.dim() == 3
-    x, fresh = (given[:, None], resets[:, None]) if single else (given, resets)
+    single, batch_first = sequences.dim() == 2, layers.batch_first and sequences.dim() == 3
+    x, fresh = (sequences[:, None], resets[:, None]) if single else (sequences, resets)
     if batch_first:
         x, fresh = x.transpose(0, 1), fresh.transpose(0, 1)
     steps, count = fresh.shape
-    pieces = _Pieces(fresh)
+    pieces = ResetPieces(fresh)
     data = x.reshape(steps * count, -1).index_select(0, pieces.rows)
     states: Any = None
     if hx is not None:
@@ -52,8 +52,8 @@ def _cut(layers: Any, given: Tensor, hx: Any, resets: Tensor) -> tuple[Any, Any]
         states = [s[:, None] for s in states] if single else states
         first = [pieces.first_state(s, 2 if layers.bidirectional else 1) for s in states]
         states = tuple(first) if isinstance(hx, (tuple, list)) else first[0]
-    passed, last = layers.forward(PackedSequence(data, pieces.sizes), states)
-    outputs = passed.data.index_select(0, pieces.places).reshape(steps, count, -1)
+    packed, last = layers.forward(PackedSequence(data, pieces.sizes), states)
+    outputs = packed.data.index_select(0, pieces.places).reshape(steps, count, -1)
     ends = [
         pieces.last_state(s, 2 if layers.bidirectional else 1) for s in (last if isinstance(last, tuple) else (last,))
     ]
@@ -64,7 +64,7 @@ def _cut(layers: Any, given: Tensor, hx: Any, resets: Tensor) -> tuple[Any, Any]
     return outputs, tuple(ends) if isinstance(last, tuple) else ends[0]
 
 
-class _Pieces:
+class ResetPieces:
     """The pieces of a batch (T, N) cut where `fresh` is true, sorted by length, the longest first.
 
     rows    (M,) the row of each packed row in the batch, t * N + n
@@ -94,7 +94,7 @@ class _Pieces:
         self.sizes = there.sum(1).cpu()
 
     def first_state(self, state: Tensor, directions: int) -> Tensor:
-        """(L * R, pieces, H): the given state where a sequence's own begins, forward and reverse; else zeros."""
+        """(L * R, pieces, H): the state itself where a sequence's own begins, forward and reverse; else zeros."""
         spread = state.index_select(1, self._sequence).unflatten(0, (-1, directions))
         old = torch.stack(self._old[:directions])[None, :, :, None]
         return torch.where(old, spread, torch.zeros_like(spread)).flatten(0, 1)

@@ -48,8 +48,8 @@ def route(x: Tensor) -> Route:
     return Route.KERNELS
 
 
-def alike(tensors: Iterable[Any], x: Tensor, shapes: Iterable[tuple[int, ...]]) -> bool:
-    """Whether weights or states have these shapes and are of x's kind and dtype, on a CPU."""
+def kernels_take(tensors: Iterable[Any], x: Tensor, shapes: Iterable[tuple[int, ...]]) -> bool:
+    """Whether the kernels can take weights or states as they are: of these shapes, of x's kind and dtype, on a CPU."""
     dtype = x.dtype
     for tensor, shape in zip(tensors, shapes, strict=True):
         kind = type(tensor)
@@ -60,13 +60,13 @@ def alike(tensors: Iterable[Any], x: Tensor, shapes: Iterable[tuple[int, ...]]) 
     return True
 
 
-def few_rows(plan: kernels.Plan, rows: int, *, cell: bool) -> bool:
-    """Whether PyTorch is quicker, since laying out the weights for the kernels takes longer than its own work on N * T rows.
+def torch_is_quicker(plan: kernels.Plan, rows: int, *, cell: bool) -> bool:
+    """Whether laying out the weights for the kernels takes longer than PyTorch's own work on so many rows, N * T.
 
     Measured on two processors with AVX-512. Its LSTM layer lays them out too; its cells are one fused operation, and the plain
     one is nothing but overhead on either side. There is no rival for the sigmoid.
     """
-    if plan.cell == kernels.CELLS["RNN_SIGMOID"] or (plan.cell == kernels.LSTM and not cell):
+    if plan.mode == "RNN_SIGMOID" or (plan.mode == "LSTM" and not cell):
         return False
     weights = plan.gates * plan.hidden_size * (plan.input_size + plan.hidden_size)
     if cell:

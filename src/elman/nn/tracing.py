@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman.errors import UsageError
 from elman.nn import running
+from elman.nn.arguments import in_torch_form, parse_arguments, raise_torch_error
 from elman.nn.normalisation import row_ends
 from elman.nn.recurrence import RowTrace
 
@@ -34,27 +35,27 @@ class Trace:
     layers: dict[str, LayerTrace]
 
 
-def trace(layers: Any, given: Tensor, hx: Any) -> Trace:
-    """A forward pass by the plain recurrence that keeps everything."""
-    if isinstance(given, PackedSequence):
+def trace(layers: Any, sequences: Tensor, hx: Any) -> Trace:
+    """A forward pass by the plain recurrence that records everything."""
+    if isinstance(sequences, PackedSequence):
         raise UsageError("`input` must be a tensor to be traced; got a PackedSequence; pad it with pad_packed_sequence")
     if layers.proj_size:
         raise UsageError(
             f"`proj_size` must be 0 to be traced; got {layers.proj_size}; trace layers without projections"
         )
-    arranged = running.arrange(layers, given, hx)
-    if arranged is None:
-        running.refuse(layers, given, hx)
-    layers.check_input(arranged.x, None)
+    arguments = parse_arguments(layers, sequences, hx)
+    if arguments is None:
+        raise_torch_error(layers, sequences, hx)
+    layers.check_input(arguments.x, None)
     rows: list[RowTrace] = []
-    outputs, *last = running.by_loop(layers, arranged, rows)
-    shown, state = running.give_back(layers, arranged, outputs, last)
+    outputs, *last = running.by_loop(layers, arguments, rows)
+    shown, state = in_torch_form(layers, arguments, outputs, last)
 
-    def like_outputs(found: dict[str, Tensor]) -> dict[str, Tensor]:
-        turned = {name: t.transpose(0, 1) if layers.batch_first else t for name, t in found.items()}
+    def like_outputs(by_name: dict[str, Tensor]) -> dict[str, Tensor]:
+        turned = {name: t.transpose(0, 1) if layers.batch_first else t for name, t in by_name.items()}
         return (
             {name: t.squeeze(0 if layers.batch_first else 1) for name, t in turned.items()}
-            if arranged.single
+            if arguments.single
             else turned
         )
 

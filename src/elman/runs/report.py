@@ -35,6 +35,7 @@ from elman.measures import (
 )
 from elman.runs.plots import DPI
 from elman.runs.run import Run
+from elman.tasks import TASKS
 
 Pairs = Sequence[tuple[str, str]]
 CSS_PIXELS_AN_INCH = 100  # pictures are shown so large, or smaller where the window is narrower
@@ -80,7 +81,7 @@ def headline_of(result: Mapping[str, Any], history: Sequence[Mapping[str, Any]] 
     value = train if held_out is None else held_out
     if value is None:
         return None
-    data = "backtest" if task == "forecasting" else "held-out data"
+    data = TASKS[task].judged_on if task in TASKS else "held-out data"
     ours = "this network" if held_out is None else f"this network, {data}"
     numbers = [(ours, value, True)]
     if held_out is not None and train is not None:
@@ -323,7 +324,7 @@ def _notes(notes: Sequence[str]) -> str:
 def _commands(run: Run, task: str, prompt: str | None) -> str:
     folder, recipe = shlex.quote(str(run.folder)), shlex.quote(str(run.recipe_path))
     commands = [("Train it again, with the same numbers", f"elman train {recipe} --out ANOTHER-FOLDER")]
-    if task == "language":
+    if task in TASKS and TASKS[task].writes_text:
         commands.append(("Let it write", f"elman generate {folder} --prompt {shlex.quote(prompt or 'the ')}"))
         commands.append(("Judge it on another text", f"elman evaluate {folder} TEXT"))
     else:

@@ -1,9 +1,11 @@
-// Every instruction set beside the baseline, without Python, so that it can run under an emulator: outputs, gradients and
-// some training steps of each cell. Prints what differs and returns 1, else returns 0 and the instruction sets compared.
+// Every instruction set beside the baseline, without Python, so that it can run under an emulator: outputs, gradients
+// and some training steps of each cell. Prints what differs and returns 1, else returns 0 and the instruction sets
+// compared.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -31,10 +33,14 @@ std::vector<T> numbers(int64_t count, double scale, unsigned seed) {
 template <class T>
 std::vector<T> answers(const std::string& isa, Cell cell, const Size& s) {
   elman::set_isa(isa);
-  const elman::Shape shape{cell, s.features, s.hidden, s.outputs, s.layers, static_cast<int>(s.directions), true, true,
-                           elman::Inputs::dense, 0, false, 0.0};
-  const elman::Loss loss{elman::LossKind::mse, true, 1.0, {}, {}, -100};
-  const elman::OptimiserSpec adam{elman::Update::adam, 0, 0, 0.9, 0.999, 1e-3, 0.99, false, 0, 1.0};
+  const elman::Shape shape{.cell = cell,
+                           .input_size = s.features,
+                           .hidden_size = s.hidden,
+                           .output_size = s.outputs,
+                           .num_layers = s.layers,
+                           .directions = s.directions};
+  const elman::LossOptions loss{.kind = elman::LossKind::mse};
+  const elman::OptimiserOptions adam{.kind = elman::OptimiserKind::adam, .eps = 1e-3, .clip_norm = 1.0};
   elman::Engine<T> engine(shape, loss, adam, 0, 0);
   engine.learning_rate = 0.01;
   engine.load_parameters(numbers<T>(engine.size(), 0.3, 1).data());
@@ -48,11 +54,12 @@ std::vector<T> answers(const std::string& isa, Cell cell, const Size& s) {
   input.dense = {x.data(), s.features, s.steps * s.features};
   input.count = s.count, input.steps = s.steps;
   input.lengths = lengths.data();
-  input.state = {h.data(), cell == Cell::lstm ? c.data() : nullptr};
+  const bool two = shape.has_cell_state();
+  input.state = {h.data(), two ? c.data() : nullptr};
 
   std::vector<T> outputs(static_cast<std::size_t>(rows * s.outputs)), block(static_cast<std::size_t>(engine.size()));
-  std::vector<T> dx(static_cast<std::size_t>(rows * s.features)), dh(h.size()), dc(c.size()), last(h.size()), last_c(c.size());
-  const bool two = cell == Cell::lstm;
+  std::vector<T> dx(static_cast<std::size_t>(rows * s.features)), dh(h.size()), dc(c.size()), last(h.size()),
+      last_c(c.size());
   const elman::State<T> to{last.data(), two ? last_c.data() : nullptr};
   const elman::PassGradients<T> into{
       block.data(), {dx.data(), s.features, s.steps * s.features}, {dh.data(), two ? dc.data() : nullptr}};
@@ -77,18 +84,33 @@ std::vector<T> answers(const std::string& isa, Cell cell, const Size& s) {
 
 template <class T>
 bool agrees(const std::string& isa, Cell cell, const Size& s, double tolerance) {
-  const std::vector<T> found = answers<T>(isa, cell, s), expected = answers<T>("baseline", cell, s);
+  const std::vector<T> actual = answers<T>(isa, cell, s), expected = answers<T>("baseline", cell, s);
   double largest = 0, worst = 0;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     largest = std::max(largest, std::fabs(static_cast<double>(expected[i])));
-    const double off = std::fabs(static_cast<double>(found[i]) - static_cast<double>(expected[i]));
+    const double off = std::fabs(static_cast<double>(actual[i]) - static_cast<double>(expected[i]));
     worst = off <= worst ? worst : off;  // what is not a number stays
   }
   if (worst <= tolerance * largest) return true;
-  std::printf("%s differs from the baseline by %g of %g: cell %d, H %d, N %d, T %d, float%d\n", isa.c_str(), worst, largest,
-              static_cast<int>(cell), static_cast<int>(s.hidden), static_cast<int>(s.count), static_cast<int>(s.steps),
-              static_cast<int>(8 * sizeof(T)));
+  std::printf("%s differs from the baseline by %g of %g: cell %d, H %d, N %d, T %d, float%d\n", isa.c_str(), worst,
+              largest, static_cast<int>(cell), static_cast<int>(s.hidden), static_cast<int>(s.count),
+              static_cast<int>(s.steps), static_cast<int>(8 * sizeof(T)));
   return false;
+}
+
+// A number that is no cell's is refused, and not taken for another cell.
+bool refuses_unknown_cells() {
+  for (const int number : {-1, elman::cell_count, 99}) {
+    const elman::Shape shape{.cell = static_cast<Cell>(number), .input_size = 1, .hidden_size = 1, .output_size = 1};
+    try {
+      elman::Engine<float> engine(shape, {}, {}, 0, 0);
+    } catch (const std::invalid_argument&) {
+      continue;
+    }
+    std::printf("a network of the unknown cell %d was made\n", number);
+    return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -96,11 +118,11 @@ bool agrees(const std::string& isa, Cell cell, const Size& s, double tolerance) 
 int main() {
   const Size sizes[] = {{1, 1, 1, 1, 1, 1, 1},  {1, 9, 3, 7, 2, 1, 1},   {3, 5, 2, 8, 3, 1, 2},
                         {5, 4, 6, 17, 2, 2, 1}, {9, 6, 33, 63, 5, 1, 2}, {33, 3, 20, 100, 4, 2, 1}};
-  bool good = true;
+  bool good = refuses_unknown_cells();
   for (const std::string& isa : elman::available_isas()) {
     if (isa == "baseline") continue;
     for (const Size& size : sizes)
-      for (int cell = 0; cell < 5; ++cell) {
+      for (int cell = 0; cell < elman::cell_count; ++cell) {
         good = agrees<float>(isa, static_cast<Cell>(cell), size, 2e-5) && good;
         good = agrees<double>(isa, static_cast<Cell>(cell), size, 1e-13) && good;
       }
