@@ -162,6 +162,18 @@ def test_what_systems_and_editors_leave_is_no_extra_file(tmp_path: Path) -> None
     read_all(folder)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links as POSIX has them")
+def test_files_and_folders_may_be_links(tmp_path: Path) -> None:
+    folder = save(tmp_path / "m")
+    for name in ("weights", "models", "config.json"):
+        (folder / name).rename(tmp_path / name)
+        (folder / name).symlink_to(tmp_path / name)
+    read_all(folder)
+    (folder / "loop").symlink_to(folder)
+    with pytest.warns(FolderWarning, match="loop is not in"):
+        read_all(folder)
+
+
 def test_a_remark_comes_once_in_a_process(tmp_path: Path) -> None:
     folder = save(tmp_path / "m")
     (folder / "x").write_text("x")

@@ -25,7 +25,7 @@ import mmap
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, final
 
 from elman.errors import RunError
@@ -105,8 +105,11 @@ def read_manifest(folder: Path, *, next_step: str = NEXT_STEP) -> dict[str, Entr
         RunError: it cannot be read, was changed, or is of a later format.
         FileNotFoundError: there is none.
     """
-    path = folder / MANIFEST
-    data = path.read_bytes()
+    return parse_manifest(folder / MANIFEST, (folder / MANIFEST).read_bytes(), next_step=next_step)
+
+
+def parse_manifest(path: Path, data: bytes, *, next_step: str = NEXT_STEP) -> dict[str, Entry]:
+    """`read_manifest` of a manifest whose bytes are read already; raises its RunError."""
     try:
         document = parse_json(data)
         if isinstance(document.get("format"), int) and document["format"] > FORMAT:
@@ -137,7 +140,7 @@ def _entry(name: str, value: Any) -> Entry:
 
 def check_name(name: str) -> str:
     """A file's name within its folder, with `/` between parts. Raises ValueError for one that leads out of it."""
-    path = PurePosixPath(name)
-    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or str(path) != name:
+    parts = name.split("/")
+    if "" in parts or "." in parts or ".." in parts or "\\" in name or ":" in name:
         raise ValueError(f"{name!r} is no name of a file inside the folder")
     return name

@@ -12,7 +12,7 @@ from typing import Any, final
 
 from elman.errors import FolderWarning, RunError
 from elman.files.atomic import run_errors, system_error
-from elman.files.manifest import FORMAT, MANIFEST, NEXT_STEP, Entry, EntryThread, read_manifest
+from elman.files.manifest import FORMAT, MANIFEST, NEXT_STEP, Entry, EntryThread, parse_manifest, read_manifest
 from elman.files.plain_json import parse_json
 from elman.files.writing import folder_before, stored_files
 
@@ -111,8 +111,8 @@ class FolderReader:
         """
         if self._entries is None:
             return FolderReader(self.folder / name, None)
-        self.read(f"{name}/{MANIFEST}")
-        return open_folder(self.folder / name)
+        folder, data = self.folder / name, self.read(f"{name}/{MANIFEST}")
+        return _open_with_manifest(folder, parse_manifest(folder / MANIFEST, data), "model", NEXT_STEP)
 
 
 def open_folder(
@@ -145,16 +145,7 @@ def open_folder(
         return _open_without_manifest(folder, what, label, whole, next_step)
     except OSError as error:
         raise system_error("read", folder / MANIFEST, error) from error
-    missing = [name for name in entries if whole and not (folder / name).is_file()]
-    if missing:
-        raise RunError(f"{folder} is not a whole {what}: {_listed(missing)} missing; {next_step}")
-    unnamed = _unnamed(folder, entries) if whole else []
-    if unnamed:
-        remark(
-            f"{folder}: {_listed(unnamed)} not in {MANIFEST} and {'was' if len(unnamed) == 1 else 'were'} not read; "
-            f"what belongs to the {what} is unchanged"
-        )
-    return FolderReader(folder, entries, next_step)
+    return _open_with_manifest(folder, entries, what, next_step) if whole else FolderReader(folder, entries, next_step)
 
 
 def open_updated_folder(folder: Path, *, next_step: str = NEXT_STEP) -> FolderReader | None:
@@ -191,6 +182,21 @@ def remark(message: str) -> None:
     warnings.warn(message, FolderWarning, stacklevel=2)
 
 
+def _open_with_manifest(folder: Path, entries: Mapping[str, Entry], what: str, next_step: str) -> FolderReader:
+    """Open a folder whose manifest names every file of it."""
+    present = _files_in(folder, entries)
+    missing = [name for name in entries if name not in present]
+    if missing:
+        raise RunError(f"{folder} is not a whole {what}: {_listed(missing)} missing; {next_step}")
+    unnamed = sorted(name for name in present if name not in entries and name != MANIFEST)
+    if unnamed:
+        remark(
+            f"{folder}: {_listed(unnamed)} not in {MANIFEST} and {'was' if len(unnamed) == 1 else 'were'} not read; "
+            f"what belongs to the {what} is unchanged"
+        )
+    return FolderReader(folder, entries, next_step)
+
+
 def _open_without_manifest(folder: Path, what: str, label: str, whole: bool, next_step: str) -> FolderReader:
     if not (folder / label).is_file():
         before = folder_before(folder)
@@ -218,16 +224,25 @@ def _open_without_manifest(folder: Path, what: str, label: str, whole: bool, nex
     return reader
 
 
-def _unnamed(folder: Path, entries: Mapping[str, Entry]) -> list[str]:
-    """Files of the folder that its manifest does not name; those of a system or an editor, with a dot in front, do not count."""
-    whole = {name.removesuffix(f"/{MANIFEST}") for name in entries if name.endswith(f"/{MANIFEST}")}
-    unnamed = []
-    for path, inner, names in os.walk(folder):
-        here = Path(path).relative_to(folder)
-        inner[:] = [name for name in inner if not name.startswith(".") and (here / name).as_posix() not in whole]
-        files = [(here / name).as_posix() for name in names if not name.startswith(".")]
-        unnamed += [name for name in files if name != MANIFEST and name not in entries]
-    return sorted(unnamed)
+def _files_in(folder: Path, entries: Mapping[str, Entry], prefix: str = "") -> set[str]:
+    """The names of all files of a folder; of a folder inside that has a manifest of its own, that manifest's alone.
+
+    Files of a system or an editor, with a dot in front, do not count.
+    """
+    names: set[str] = set()
+    with os.scandir(folder) as items:
+        for item in items:
+            name = prefix + item.name
+            leads_to_files = item.is_symlink() and any(entry.startswith(f"{name}/") for entry in entries)
+            if item.is_dir(follow_symlinks=leads_to_files):
+                manifest = f"{name}/{MANIFEST}"
+                if manifest in entries:
+                    names |= {manifest} if os.path.isfile(os.path.join(item.path, MANIFEST)) else set()
+                elif not item.name.startswith("."):
+                    names |= _files_in(Path(item.path), entries, f"{name}/")
+            elif name in entries or not item.name.startswith("."):
+                names.add(name)
+    return names
 
 
 def _listed(names: Sequence[str]) -> str:
