@@ -124,8 +124,8 @@ def read_manifest(folder: Path, *, next_step: str = NEXT_STEP) -> dict[str, Entr
 
 def _digest_without(digest: str, data: bytes) -> str:
     """The checksum of the manifest with zeros in the place of its last mention of `digest`."""
-    head, found, tail = data.rpartition(digest.encode())
-    return hashlib.sha256(head + _NO_DIGEST.encode() + tail).hexdigest() if found else ""
+    head, mention, tail = data.rpartition(digest.encode())
+    return hashlib.sha256(head + _NO_DIGEST.encode() + tail).hexdigest() if mention else ""
 
 
 def _entry(name: str, value: Any) -> Entry:

@@ -384,7 +384,7 @@ def _name_line_ends(
         share = float(to_share.transform((epochs[last], values[last]))[1])
         ends.append((share, f"{name} {text(values[last])}", colour))
     ends.sort()
-    heights = _spread([share for share, _, _ in ends], LABEL_GAP)
+    heights = spread([share for share, _, _ in ends], LABEL_GAP)
     for height, (_, words, colour) in zip(heights, ends, strict=True):
         axes.annotate(
             words,
@@ -400,7 +400,7 @@ def _name_line_ends(
         )
 
 
-def _spread(heights: Sequence[float], gap: float) -> list[float]:
+def spread(heights: Sequence[float], gap: float) -> list[float]:
     """Two ascending heights (or one) moved apart about their middle to be at least `gap` apart."""
     if len(heights) < 2 or heights[1] - heights[0] >= gap:
         return list(heights)

@@ -311,9 +311,9 @@ def _sample(sample: str | None, prompt: str | None) -> str:
         return ""
     prompt = prompt or ""
     rest = sample.removeprefix(prompt)
-    given = f"<b>{_text(prompt)}</b>" if prompt else ""
+    bold = f"<b>{_text(prompt)}</b>" if prompt else ""
     note = '<p class="note">Bold: the prompt. The rest is the network\'s.</p>' if prompt else ""
-    return f'<blockquote dir="auto">{given}{_text(rest)}</blockquote>{note}'
+    return f'<blockquote dir="auto">{bold}{_text(rest)}</blockquote>{note}'
 
 
 def _notes(notes: Sequence[str]) -> str:
