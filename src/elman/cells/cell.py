@@ -7,12 +7,12 @@ Gates lie side by side along the last axis, in PyTorch's order.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from elman.files import Array
+
 State = tuple[Array, ...]
 
 

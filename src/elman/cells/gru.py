@@ -24,7 +24,8 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from elman.cells.cell import Array, Cell, State, StepGradients, recurrent_product, sigmoid
+from elman.cells.cell import Cell, State, StepGradients, recurrent_product, sigmoid
+from elman.files import Array
 
 
 @final

@@ -12,10 +12,10 @@ from typing import final
 
 import numpy as np
 
-from elman.cells import Array
 from elman.data.windows import WindowsOf
 from elman.engines import Pieces
 from elman.errors import DataError, UsageError
+from elman.files import Array
 
 CHUNK = 1 << 20
 """Input numbers gathered at a time, about 8 MB in float64."""

@@ -10,8 +10,8 @@ from typing import final
 
 import numpy as np
 
-from elman.cells import Array
 from elman.errors import DataError, UsageError
+from elman.files import Array
 
 
 def windows(series: Array, size: int, *, stride: int = 1) -> Array:

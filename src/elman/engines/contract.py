@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from elman.cells import Array, State
+from elman.cells import State
 from elman.engines.options import Loss, Optimiser
 from elman.engines.pieces import Batch, Pieces
 from elman.engines.processes import ALONE, Processes
 from elman.engines.results import Evaluation, Gradients, Steps, Trace
 from elman.engines.state_bytes import state_from_bytes, state_to_bytes
+from elman.files import Array
 from elman.network import Network
 
 

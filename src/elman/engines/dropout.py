@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from elman.cells import Array
+from elman.files import Array
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 

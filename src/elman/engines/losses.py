@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elman.cells import Array
 from elman.cells.cell import sigmoid
 from elman.engines.options import Loss
+from elman.files import Array
 from elman.network import Network
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from elman.cells import Array
 from elman.engines.options import Optimiser
+from elman.files import Array
 
 MEMORIES = {
     "sgd": (),

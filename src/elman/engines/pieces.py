@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elman.cells import Array
+from elman.files import Array
 
 
 class Batch(NamedTuple):

@@ -14,8 +14,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, final
 
-from elman.cells import Array, State
+from elman.cells import State
 from elman.errors import UsageError
+from elman.files import Array
 
 T = TypeVar("T")
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elman.cells import Array, State
+from elman.cells import State
+from elman.files import Array
 
 
 class Gradients(NamedTuple):

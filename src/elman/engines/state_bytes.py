@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from elman.cells import Array, State
+from elman.cells import State
 from elman.errors import DataError
+from elman.files import Array
 from elman.network import Network
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elman.cells import Array
+from elman.files import Array
 
 
 def naive(history: Array, steps: int) -> Array:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from elman.cells import Array
 from elman.data.times import Frequency
+from elman.files import Array
 
 _FINE = {"hour": 3, "minute": 3, "second": 3, "microsecond": 3, "day": 2, "business day": 2}
 

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from elman.cells import Array
 from elman.data.batches import SequenceBatches
 from elman.data.labels import Labels, class_weights
 from elman.data.scalers import make_scaler, scaler_from_config
@@ -21,6 +20,7 @@ from elman.engines import Loss
 from elman.errors import DataError
 from elman.estimators.estimator import Estimator, arrays_in, check_share, validation_split
 from elman.estimators.scaling import fit_scaler, folded, scaled
+from elman.files import Array
 from elman.network import Network
 from elman.training import Callbacks
 

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from elman import training
-from elman.cells import Array
 from elman.data.batches import Batches
 from elman.data.sequences import Sequences
 from elman.engines import Engine, Loss, Optimiser, Stream, dtype_of, from_torch, make_engine, to_torch
 from elman.errors import DeviceError, NotFittedError, RunError, UsageError
 from elman.estimators.tags import sklearn_tags
-from elman.files import FolderReader, FolderWriter, open_folder, replace_folder
+from elman.files import Array, FolderReader, FolderWriter, open_folder, replace_folder
 from elman.network import CONFIG, Network, read_model, write_model
 from elman.training import Callbacks, Training
 

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
-from elman.cells import Array
 from elman.data.batches import SequenceBatches
 from elman.data.frames import Series
 from elman.data.times import Frequency, future_times, infer_frequency
@@ -23,6 +22,7 @@ from elman.estimators.baselines import baseline_forecasts, forecast_errors
 from elman.estimators.calendar import calendar_features
 from elman.estimators.estimator import Estimator, arrays_in, check_share
 from elman.estimators.preparation import choose_preparation, preparation_from_config
+from elman.files import Array
 from elman.network import Network
 from elman.training import Callbacks
 

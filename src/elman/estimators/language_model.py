@@ -13,7 +13,6 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from elman.cells import Array
 from elman.data.batches import TextBatches
 from elman.data.vocabulary import Vocabulary, join_units
 from elman.engines import Batch, Loss
@@ -21,6 +20,7 @@ from elman.errors import DataError, UsageError
 from elman.estimators.estimator import Estimator, arrays_in, check_share
 from elman.estimators.ngram import NGram
 from elman.estimators.sampling import Sampler
+from elman.files import Array
 from elman.training import Callbacks
 
 READ_AT_ONCE = 512

@@ -15,8 +15,8 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from elman.cells import Array
 from elman.errors import DataError
+from elman.files import Array
 
 HIGHEST_ORDER = 6
 

@@ -15,8 +15,8 @@ from typing import Any, final
 
 import numpy as np
 
-from elman.cells import Array
 from elman.errors import UsageError
+from elman.files import Array
 
 
 @final

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from elman.cells import Array
 from elman.data.batches import Batches, SequenceBatches, SharedEpochs
 from elman.data.scalers import make_scaler, scaler_from_config
 from elman.data.sequences import Sequences, as_sequences
@@ -22,6 +21,7 @@ from elman.engines.losses import gaussian_moments
 from elman.errors import DataError, UsageError
 from elman.estimators.estimator import Estimator, arrays_in, check_share, validation_split
 from elman.estimators.scaling import fit_scaler, folded, scaled
+from elman.files import Array
 from elman.network import Network
 from elman.training import Callbacks
 

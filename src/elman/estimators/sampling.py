@@ -7,8 +7,8 @@ from typing import final
 
 import numpy as np
 
-from elman.cells import Array
 from elman.errors import UsageError
+from elman.files import Array
 
 
 @final

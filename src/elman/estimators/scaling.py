@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from elman.cells import Array
 from elman.data.scalers import Scaler
 from elman.data.sequences import Sequences
+from elman.files import Array
 from elman.network import Network
 
 

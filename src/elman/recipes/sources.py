@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from elman.cells import Array
 from elman.data import frames, synthetic, text
 from elman.data.columns import split_columns
 from elman.data.frames import Series
 from elman.data.ts_files import read_ts
 from elman.data.vocabulary import Vocabulary
 from elman.errors import DataError, UsageError
+from elman.files import Array
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from elman.cells import Array, State
+from elman.cells import State
 from elman.data.batches import Batches
 from elman.engines import Engine, Pieces, Steps
 from elman.errors import InterruptedTraining, NonFiniteError, UsageError
+from elman.files import Array
 from elman.training.callback import Callback, Callbacks, as_callbacks
 from elman.training.checkpoint import CheckpointState, load_checkpoint, save_checkpoint
 from elman.training.interruption import Interruption

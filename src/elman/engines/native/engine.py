@@ -13,7 +13,7 @@ from typing import final
 
 import numpy as np
 
-from elman.cells import Array, State
+from elman.cells import State
 from elman.engines import checks
 from elman.engines.contract import Engine, Stream
 from elman.engines.native.core import core_engine
@@ -23,6 +23,7 @@ from elman.engines.options import Loss, Optimiser
 from elman.engines.pieces import Batch, Pieces
 from elman.engines.results import Evaluation, Gradients, LayerTrace, Steps, Trace
 from elman.errors import UsageError
+from elman.files import Array
 from elman.native import _core
 from elman.network import Network, check_parameters
 

@@ -13,7 +13,7 @@ from typing import final
 
 import numpy as np
 
-from elman.cells import Array, State
+from elman.cells import State
 from elman.engines import checks
 from elman.engines.contract import Engine, Stream
 from elman.engines.dropout import dropout_mask
@@ -26,6 +26,7 @@ from elman.engines.reference import recurrence
 from elman.engines.reference.recurrence import Kept, Times, Weights
 from elman.engines.results import Evaluation, Gradients, LayerTrace, Steps, Trace
 from elman.errors import UsageError
+from elman.files import Array
 from elman.network import Network, check_parameters
 
 

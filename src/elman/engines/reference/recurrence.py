@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elman.cells import Array, Cell, State
+from elman.cells import Cell, State
+from elman.files import Array
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.cells import Array, State
+from elman.cells import State
 from elman.engines import checks, processes
 from elman.engines.contract import Engine, Stream
 from elman.engines.forward_stream import ForwardStream
@@ -31,6 +31,7 @@ from elman.engines.torch.losses import loss_total
 from elman.engines.torch.optimiser import TorchOptimiser, clip
 from elman.engines.torch.shares import Share, Shares, array_of, arrays_of
 from elman.errors import UsageError
+from elman.files import Array
 from elman.network import Network, check_parameters
 
 PRECISIONS = ("float32", "bfloat16")

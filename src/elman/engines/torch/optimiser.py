@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn, optim
 
-from elman.cells import Array
 from elman.engines.optimisers import memory_names
 from elman.engines.options import Optimiser
+from elman.files import Array
 
 
 @final

@@ -19,10 +19,11 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from elman.cells import Array, State
+from elman.cells import State
 from elman.engines.processes import Processes, rank_and_count
 from elman.engines.torch.device import own_gpu
 from elman.errors import ElmanError, ProcessError, UsageError
+from elman.files import Array
 
 T = TypeVar("T")
 

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elman.cells import Array, State
+from elman.cells import State
 from elman.engines.losses import counted_positions, loss_weight
 from elman.engines.options import Loss
 from elman.engines.pieces import Batch
 from elman.engines.processes import Processes
 from elman.engines.torch.layers import TorchState
+from elman.files import Array
 from elman.network import Network
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elman.cells import Array
+from elman.files import Array
 
 
 @dataclass(frozen=True)

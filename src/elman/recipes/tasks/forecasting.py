@@ -8,13 +8,13 @@ from typing import Any, final
 
 import numpy as np
 
-from elman.cells import Array
 from elman.data.frames import Series, series_from_frame
 from elman.data.times import format_time
 from elman.errors import DataError
 from elman.estimators import Forecast, Forecaster
 from elman.estimators.baselines import baseline_forecasts, forecast_errors
 from elman.estimators.estimator import check_share
+from elman.files import Array
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import SeriesData
 from elman.recipes.tasks.task import Assessment, Picture, Task, same_columns

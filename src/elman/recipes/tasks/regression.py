@@ -8,9 +8,9 @@ from typing import Any, final
 
 import numpy as np
 
-from elman.cells import Array
 from elman.errors import DataError
 from elman.estimators import SequenceRegressor
+from elman.files import Array
 from elman.recipes import sources
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import Paired, stacked
