@@ -171,6 +171,7 @@ def check_engine(
     network: Network, loss: Loss | None, optimiser: Optimiser | None, backprop_steps: int | None, dtype: str
 ) -> None:
     """What an engine is made from."""
+    _ = network.recurrence  # refuses a cell that there is not
     if not network.parameters:
         raise UsageError("`network` has no parameters yet; call `network.initialise(seed)` or load some")
     if loss is not None:

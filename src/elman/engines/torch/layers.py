@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from elman.engines.torch.truncation import windows_of
+from elman.errors import UsageError
 from elman.files import Array
 from elman.network import Network
 from elman.nn import GRU, LSTM, RNN
@@ -26,13 +27,31 @@ from elman.nn import GRU, LSTM, RNN
 TorchState = tuple[Tensor, ...]
 
 
+LAYERS: dict[str, Any] = {"elman": RNN, "gru": GRU, "lstm": LSTM}
+"""The layers of each cell. Here, and only here, it is chosen who computes them."""
+
+
 def make_layers(network: Network, input_size: int, num_layers: int, bidirectional: bool) -> nn.Module:
-    """Recurrent layers of the network's cell. Here, and only here, it is chosen who computes them."""
-    sizes = (input_size, network.hidden_size, num_layers)
-    shared: dict[str, Any] = {"bias": network.bias, "batch_first": True, "bidirectional": bidirectional}
-    if network.cell == "elman":
-        return RNN(*sizes, nonlinearity=network.nonlinearity, **shared)
-    return (GRU if network.cell == "gru" else LSTM)(*sizes, **shared)
+    """Make recurrent layers of the network's cell.
+
+    Args:
+        network: What cell, how many hidden units, and whether there are biases.
+        input_size: Features that go in.
+        num_layers: How many layers.
+        bidirectional: Whether in both directions.
+
+    Raises:
+        UsageError: There is no such cell, or none in PyTorch.
+    """
+    cell = network.recurrence
+    if cell.name not in LAYERS:
+        raise UsageError(f"`cell` {cell.name!r} has no layers in the torch engine; take engine='reference'")
+    more = {"nonlinearity": network.nonlinearity} if len(cell.nonlinearities) > 1 else {}
+    made: nn.Module = LAYERS[cell.name](
+        input_size, network.hidden_size, num_layers, bias=network.bias, batch_first=True, bidirectional=bidirectional,
+        **more,
+    )  # fmt: skip
+    return made
 
 
 @final
