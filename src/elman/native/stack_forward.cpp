@@ -127,8 +127,15 @@ void Stack<T>::project(int64_t row, Rows<T> slots, int64_t first, int64_t t0, in
   slots.data = slots.at(t0 - first);
   const int64_t pieces = layer > 0 ? shape_.directions : 1;
   const int64_t length = shape_.layer_input(layer) / pieces;
-  const ProductArgs<T> product{
-      a, pieces, length, padded(), w.input.panels(), w.bias.data(), slots, w.input.panels().vectors * k_.width, false};
+  const ProductArgs<T> product{.a = a,
+                               .segments = pieces,
+                               .length = length,
+                               .segment_stride = padded(),
+                               .b = w.input.panels(),
+                               .bias = w.bias.data(),
+                               .c = slots,
+                               .columns = w.input.panels().vectors * k_.width,
+                               .accumulate = false};
   k_.product(product, {0, t1 - t0, n0, n1, v0, v1});
 }
 
