@@ -37,7 +37,8 @@ ORDER = (
     ("cells",),
     ("nn",),
     ("native",),
-    ("files",),
+    ("files", "measures"),
+    ("tasks",),
     ("errors", "version"),
 )
 """The rooms of design.md from top to bottom; rooms of one line do not know each other."""

@@ -14,7 +14,7 @@ import pytest
 from tests.files.trees import refusing, tree
 
 from elman.errors import FolderWarning, RunError
-from elman.files import MANIFEST, FolderReader, open_folder, replace_folder
+from elman.files import MANIFEST, FolderReader, open_folder, reading, replace_folder
 
 LABEL = "config.json"
 CONFIG = '{"format": 2, "elman": "0.1.0"}'
@@ -172,6 +172,33 @@ def test_a_remark_comes_once_in_a_process(tmp_path: Path) -> None:
     assert len(caught) == 1
 
 
+@pytest.mark.parametrize("bytes_from", [1, 1 << 20])
+def test_a_file_is_checked_while_a_library_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bytes_from: int
+) -> None:
+    monkeypatch.setattr(reading, "THREAD_BYTES", bytes_from)
+    folder = save(tmp_path / "m")
+    with open_folder(folder).checked("weights/all.bin") as path:
+        assert path.read_bytes() == WEIGHTS
+    (folder / "weights" / "all.bin").write_bytes(WEIGHTS[::-1])
+    with pytest.raises(RunError, match="all.bin was changed after it was written: its SHA-256 begins with"):
+        read_as_a_library(folder)
+    with pytest.raises(RunError, match="all.bin was changed after it was written"):
+        read_as_a_library(folder, ValueError("what a library says of a damaged file"))
+    (folder / "weights" / "all.bin").write_bytes(b"")
+    with pytest.raises(RunError, match="all.bin was changed after it was written: it has 0 bytes"):
+        read_as_a_library(folder)
+    (folder / "weights" / "all.bin").write_bytes(WEIGHTS)
+    with pytest.raises(ValueError, match="what a library says"):
+        read_as_a_library(folder, ValueError("what a library says of a whole file"))
+
+
+def read_as_a_library(folder: Path, error: Exception | None = None) -> None:
+    with open_folder(folder).checked("weights/all.bin"):
+        if error is not None:
+            raise error
+
+
 # Without a manifest
 
 
@@ -190,6 +217,8 @@ def test_format_1_opens_with_a_remark(tmp_path: Path) -> None:
         reader = open_folder(folder)
     assert reader.format == 1
     assert reader.read("b.bin") == b"b"
+    with reader.checked("b.bin") as path:
+        assert path == folder / "b.bin"
     assert "b.bin" in reader and "c.bin" not in reader
     with pytest.raises(RunError, match="c.bin is missing"):
         reader.read("c.bin")

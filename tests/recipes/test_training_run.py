@@ -14,14 +14,15 @@ import pytest
 from safetensors.numpy import load_file
 
 import elman
-from elman.errors import DataError, NonFiniteError, UsageError
-from elman.recipes import Recipe, load_recipe, open_run, train
+from elman.errors import DataError, InterruptedTraining, NonFiniteError, RunError, UsageError
+from elman.recipes import Recipe, load_recipe, open_run, run_files, train
 from elman.recipes.sources import naming_file
-from elman.runs import plots
+from elman.runs import Run, plots
 from elman.training import Callback
 
 WHOLE = {
-    "recipe.toml", "metrics.jsonl", "model/config.json", "model/model.safetensors", "model/manifest.json", "checkpoint/manifest.json", "checkpoint/state.safetensors",
+    "recipe.toml", "metrics.jsonl", "model/config.json", "model/model.safetensors", "model/manifest.json",
+    "checkpoint/manifest.json", "checkpoint/state.safetensors",
     "report.html", "result.json", "manifest.json",
 }  # fmt: skip
 PICTURES = {
@@ -212,6 +213,28 @@ def test_a_resumed_run_keeps_the_recipe_it_was_resumed_with(tmp_path: Path) -> N
     assert (
         train(more, tmp_path / "whole")["metrics"] == json.loads((tmp_path / "run/result.json").read_text())["metrics"]
     )
+
+
+def test_a_finished_run_that_is_trained_on_and_stopped_while_it_is_written_is_unfinished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old result must not stand beside the new model."""
+
+    def stop(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    quick, run = ["data.num_samples=40"], tmp_path / "run"
+    train(load_recipe("classify-sums", [*quick, "training.epochs=2"]), run)
+    more = load_recipe("classify-sums", [*quick, "training.epochs=3"])
+    with monkeypatch.context() as patch:
+        patch.setattr(run_files, "write_report", stop)
+        with pytest.raises(InterruptedTraining):
+            train(more, run, resume=True)
+    assert not Run(run).has_result()
+    with pytest.raises(RunError, match="the training did not finish"):
+        open_run(run)
+    assert train(more, run, resume=True)["epochs"] == 3
+    open_run(run)
 
 
 def test_a_resume_without_a_checkpoint_trains_what_it_was_given_and_says_so(tmp_path: Path) -> None:

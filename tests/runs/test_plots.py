@@ -140,7 +140,7 @@ def test_a_learning_rate_that_changes_gets_a_strip():
 
 @given(st.floats(-300, 300), st.floats(0, 300))
 def test_names_at_line_ends_keep_apart(end, distance):
-    heights = plots._spread([end, end + distance], plots.LABEL_GAP)
+    heights = plots.spread([end, end + distance], plots.LABEL_GAP)
     assert heights[1] - heights[0] >= plots.LABEL_GAP * 0.999
     assert sum(heights) == pytest.approx(2 * end + distance)
 

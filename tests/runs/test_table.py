@@ -9,7 +9,7 @@ from tests.runs.finished import finished
 
 from elman.errors import RunError
 from elman.runs.run import Run
-from elman.runs.table import HEADER, in_figures, in_time, main_measure, rows, runs_in
+from elman.runs.table import HEADER, in_time, rows, runs_in
 
 RECIPE = 'task = "classification"\n[network]\ncell = "gru"\n'
 RESULT = {
@@ -118,46 +118,6 @@ def test_a_missing_folder_is_said(tmp_path):
         RunError, match=r"nowhere: cannot list the runs here \(No such file.*Train one with `elman train"
     ):
         runs_in(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize(
-    ("task", "metrics", "expected"),
-    [
-        (
-            "classification",
-            {"train_accuracy": 0.9, "test_accuracy": 0.8, "validation_accuracy": 0.7},
-            ("accuracy", 0.9, 0.8),
-        ),
-        ("classification", {"train_loss": 0.5}, ("loss", 0.5, None)),
-        ("language", {"train_perplexity": 1.2, "validation_loss": 2.0, "train_loss": 0.2}, ("loss", 0.2, 2.0)),
-        ("language", {"train_perplexity": 1.2, "train_loss": 0.2}, ("perplexity", 1.2, None)),
-        ("forecasting", {"mae": 17.0, "train_loss": 0.1}, ("mae", None, 17.0)),
-        ("regression", {"train_loss": 0.05, "validation_loss": None}, ("loss", 0.05, None)),
-        ("something new", {"accuracy": True, "mae": 2}, ("mae", None, 2.0)),
-        ("regression", {}, ("", None, None)),
-    ],
-)
-def test_the_measure_that_speaks_for_a_run(task, metrics, expected):
-    assert main_measure(metrics, task) == expected
-
-
-@pytest.mark.parametrize(
-    ("measure", "value", "text"),
-    [
-        ("accuracy", 0.9375, "93.8 %"),
-        ("loss", 0.04931, "0.0493"),
-        ("loss", 101185.6, "101,186"),
-        ("perplexity", 1.0, "1"),
-        ("perplexity", 13.896, "13.9"),
-        ("loss", 0.0, "0"),
-        ("loss", -0.5, "-0.5"),
-        ("loss", 1e-5, "1.000e-05"),
-        ("loss", 100.0, "100"),
-        ("loss", None, "–"),
-    ],
-)
-def test_values_as_text(measure, value, text):
-    assert in_figures(measure, value) == text
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from elman.errors import DataError, ElmanError, ProcessError
+from elman.measures import number_text
 
 
 def note(text: str) -> None:
@@ -98,9 +99,9 @@ def trained(result: dict[str, Any], *, as_json: bool) -> None:
         return
     metrics = {k: v for k, v in result["metrics"].items() if isinstance(v, int | float)}
     for name, value in metrics.items():
-        print(f"{name:<24} {_number(value)}")
+        print(f"{name:<24} {number_text(value)}")
     for name, values in result["baselines"].items():
-        shared = "  ".join(f"{k} {_number(v)}" for k, v in values.items() if k in metrics)
+        shared = "  ".join(f"{k} {number_text(v)}" for k, v in values.items() if k in metrics)
         print(f"beside {name:<17} {shared}")
     if "sample" in result["metrics"]:
         print(f"\n{result['metrics']['sample']}\n")
@@ -118,10 +119,11 @@ def evaluation(run: str, recipe: Any, data: str | None, assessment: Any, *, as_j
         _document({"run": run, "data": data, "metrics": assessment.metrics, "baselines": assessment.baselines})
         return
     for name, value in assessment.metrics.items():
-        print(f"{name:<24} {_number(value)}")
+        print(f"{name:<24} {number_text(value)}")
     for name, values in assessment.baselines.items():
         print(
-            f"beside {name:<17} " + "  ".join(f"{k} {_number(v)}" for k, v in values.items() if k in assessment.metrics)
+            f"beside {name:<17} "
+            + "  ".join(f"{k} {number_text(v)}" for k, v in values.items() if k in assessment.metrics)
         )
     for text in assessment.notes:
         note(text)
@@ -174,7 +176,3 @@ def _document(value: Any) -> None:
     from elman.files import json_text, plain
 
     print(json_text(plain(value), indent=2))
-
-
-def _number(value: float) -> str:
-    return f"{value:,.4g}" if abs(value) < 9999.5 else f"{value:,.0f}"

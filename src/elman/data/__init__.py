@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from elman.data.batches import Batches, SequenceBatches, SharedEpochs, TextBatches
 from elman.data.frames import FrameSequences, Series, sequences_from_frame, series_from_frame
 from elman.data.labels import Labels, class_weights
+from elman.data.number_columns import number_column
 from elman.data.scalers import Scaler, make_scaler, scaler_from_config
 from elman.data.sequences import Sequences, as_sequences
 from elman.data.synthetic import sine_next, sine_to_cosine, sine_windows, sums
-from elman.data.tables import number_column, read_table
+from elman.data.table_files import read_table
 from elman.data.times import Frequency, format_time, future_times, infer_frequency
 from elman.data.vocabulary import Vocabulary, join_units, split_units
 from elman.data.windows import WindowsOf, windows

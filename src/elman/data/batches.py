@@ -42,10 +42,23 @@ def _generator(seed: int, epoch: int) -> np.random.Generator:
 class SequenceBatches(Batches):
     """Mini-batches of whole sequences, each batch cut in time into pieces of `steps`.
 
-    inputs: (count, T, D) numbers or (count, T) tokens. targets: (count, T, ...) for an answer at every step, or (count, ...)
-    for one a sequence (then `steps` must be None). lengths: (count,) or None. steps: piece length, None for whole
-    sequences. carry: whether a piece goes on from the state of the piece before it, or starts from zero. A batch of
-    sequences of unequal length is trimmed to its longest. dtype: of the numbers that come out; tokens and classes stay.
+    A batch of sequences of unequal length is trimmed to its longest.
+
+    Args:
+        inputs: (count, T, D) numbers or (count, T) tokens.
+        targets: (count, T, ...) for an answer at every step, or (count, ...) for one a sequence.
+        lengths: steps of each sequence, (count,); None where all have T.
+        batch_size: N, sequences in a batch; the last batch of an epoch may be smaller.
+        shuffle: draw the sequences in a new order each epoch.
+        steps: length of a piece; None for whole sequences, which one target a sequence needs.
+        carry: whether a piece goes on from the state of the piece before it, or starts from zero.
+        aligned: whether there is a target at every step.
+        dtype: of the numbers that come out; tokens and classes stay.
+        seed: of the order.
+
+    Raises:
+        DataError: there are not as many targets as inputs.
+        UsageError: `batch_size` or `steps` cannot be.
     """
 
     def __init__(
@@ -70,10 +83,10 @@ class SequenceBatches(Batches):
             raise UsageError(
                 f"`steps` must be at least 1; got {steps!r}" if aligned else "`steps` needs an answer at every step"
             )
-        self._inputs, self._targets, self._lengths = _as(inputs, dtype), _as(targets, dtype), lengths
+        self._inputs, self._targets, self._lengths = _with_dtype(inputs, dtype), _with_dtype(targets, dtype), lengths
         self._batch_size, self._shuffle, self._seed = min(batch_size, len(inputs)), shuffle, seed
         self._steps, self._carry, self._aligned = steps, carry, aligned
-        self._kept: list[Pieces] | None = None
+        self._every_epoch: list[Pieces] | None = None
 
     @property
     def updates(self) -> int:
@@ -88,9 +101,9 @@ class SequenceBatches(Batches):
     def epoch(self, number: int) -> Iterator[Pieces]:
         if self._shuffle or np.prod(self._inputs.shape) > CHUNK:
             return self._pieces(number)
-        if self._kept is None:  # small, and the same in every epoch
-            self._kept = list(self._pieces(number))
-        return iter(self._kept)
+        if self._every_epoch is None:  # small, and the same in every epoch
+            self._every_epoch = list(self._pieces(number))
+        return iter(self._every_epoch)
 
     def _pieces(self, number: int) -> Iterator[Pieces]:
         count, size = len(self._inputs), self._batch_size
@@ -129,7 +142,7 @@ class SequenceBatches(Batches):
                 yield Pieces(inputs[group : group + 1, :, part], y, left, fresh)
 
 
-def _as(values: Array | WindowsOf, dtype: str) -> Array | WindowsOf:
+def _with_dtype(values: Array | WindowsOf, dtype: str) -> Array | WindowsOf:
     """Floating-point numbers as `dtype`; anything else as it is."""
     return values.astype(dtype, copy=False) if values.dtype.kind == "f" else values
 
@@ -149,8 +162,17 @@ def _split_time(inputs: Array, targets: Array, steps: int, carry: bool, aligned:
 
 @final
 class SharedEpochs(Batches):
-    """Epochs of `updates` pieces each, taken one after the other from other batches that are passed through again
-    and again: the state goes on from one epoch to the next."""
+    """Epochs of so many pieces each, taken one after the other from other batches that are passed through again and again.
+
+    The state goes on from one epoch to the next.
+
+    Args:
+        batches: where the pieces come from.
+        updates: pieces in an epoch.
+
+    Raises:
+        UsageError: `updates` is below 1.
+    """
 
     def __init__(self, batches: Batches, updates: int) -> None:
         if updates < 1:
@@ -180,12 +202,21 @@ class SharedEpochs(Batches):
 class TextBatches(Batches):
     """Pieces of one long token sequence, the next token being the target of each.
 
-    sampling: `sequential` cuts the text into N rows that are read side by side in pieces of T steps, the state carried
-    from piece to piece; `random` draws pieces of T steps in random order, each from zero state. Either starts the epoch
-    at a random offset of at most T tokens (sequential) or below T (random), so that pieces differ between epochs;
-    `fixed_offset` switches that off.
-
     Source: the two ways of reading a corpus in A. Zhang et al., "Dive into Deep Learning", section 8.3.
+
+    Args:
+        tokens: (count,) integers.
+        batch_size: N.
+        steps: T.
+        sampling: `sequential` cuts the text into N rows that are read side by side in pieces of T steps, the state carried from
+            piece to piece; `random` draws pieces of T steps in random order, each from zero state.
+        fixed_offset: start every epoch at the first token, instead of at a random offset of at most T tokens (sequential) or below
+            T (random), so that pieces differ between epochs.
+        seed: of the offsets and the order.
+
+    Raises:
+        DataError: the text is shorter than one batch.
+        UsageError: an argument cannot be.
     """
 
     def __init__(

@@ -10,32 +10,45 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from elman.data.tables import Table, as_table, clean_text, numbers_of, require_columns, text_as_numbers
+from elman.data.number_columns import numbers_of, require_columns, text_as_numbers
+from elman.data.table_files import clean_text
+from elman.data.tables import Table, as_table
 from elman.data.times import find_gaps, format_time, times
 from elman.errors import DataError, UsageError
-
-Array = npt.NDArray[Any]
-Float = npt.NDArray[np.float64]
+from elman.files import Array, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One time series: its name, its times (datetime64[us] or int64, (T,); None without a time column) and y (T, C)."""
+    """One time series.
+
+    Attributes:
+        unique_id: its name.
+        ds: times, (T,) datetime64[us] or int64; None without a time column.
+        y: values, (T, C).
+    """
 
     unique_id: str
     ds: Array | None
-    y: Float
+    y: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class FrameSequences:
-    """N sequences cut from a table: `X` N arrays (T_i, D), `y` N arrays (T_i, O) or None, `labels` (N,) or None, `ids`
-    (N,)."""
+    """N sequences cut from a table.
 
-    X: list[Float]
-    y: list[Float] | None
+    Attributes:
+        X: inputs, N arrays (T_i, D).
+        y: targets of each step, N arrays (T_i, O), or None.
+        labels: the class of each sequence, (N,), or None.
+        ids: names of the sequences, (N,).
+        input_names: columns of X.
+        target_names: columns of y.
+    """
+
+    X: list[FloatArray]
+    y: list[FloatArray] | None
     labels: Array | None
     ids: list[str]
     input_names: list[str]
@@ -53,16 +66,19 @@ def series_from_frame(
 ) -> list[Series]:
     """The time series of a table, in order of first appearance, each sorted by time.
 
-    frame_or_path   path of a .csv, .tsv or .parquet file, or a data frame
-    time            column of dates (2020-01, 2020-01-31, 20200131, 2020-01-31 23:59:59, 2020-Q1) or whole numbers;
-                    None: the rows are in order
-    target          the column to forecast, or several
-    series          column that names the series, in a long table; None: it is all one, named after its targets
-    missing         "error", or "keep": missing values become NaN
-    gaps            "error", or "keep": the steps that are there count as neighbours
+    Args:
+        frame_or_path: path of a .csv, .tsv or .parquet file, or a data frame.
+        time: column of dates (2020-01, 2020-01-31, 20200131, 2020-01-31 23:59:59, 2020-Q1) or whole numbers; None: the rows are
+            in order.
+        target: the column to forecast, or several.
+        series: column that names the series, in a long table; None: it is all one, named after its targets.
+        missing: "error"; or "keep", and missing values become NaN.
+        gaps: "error"; or "keep", and the steps that are there count as neighbours.
 
-    Raises DataError, with line: a column that is not there, no number, no date, missing values, a time twice in one
-    series, or a gap (a step other than the commonest, where that makes up half of all).
+    Raises:
+        DataError: with line: a column that is not there, no number, no date, missing values, a time twice in one series, or a gap
+            (a step other than the commonest, where that makes up half of all).
+        UsageError: `missing` or `gaps` is neither, or a column has two roles.
     """
     for name, value in (("missing", missing), ("gaps", gaps)):
         if value not in ("error", "keep"):
@@ -90,17 +106,20 @@ def sequences_from_frame(
     time: str | None = None,
     label: str | None = None,
 ) -> FrameSequences:
-    """The sequences of a long table, in order of first appearance: inputs, targets of each step, a label of each
-    sequence.
+    """The sequences of a long table, in order of first appearance.
 
-    inputs   input columns; None: all columns of numbers that have no other role
-    target   target column, or several, for regression at each step
-    series   column that tells the sequences apart; None: the table is one sequence
-    time     column to sort by within a sequence; None: rows are in order. Gaps are allowed
-    label    column that holds the sequence's class, the same in all its rows
+    Args:
+        frame_or_path: path of a .csv, .tsv or .parquet file, or a data frame.
+        inputs: input columns; None: all columns of numbers that have no other role.
+        target: target column, or several, for regression at each step.
+        series: column that tells the sequences apart; None: the table is one sequence.
+        time: column to sort by within a sequence, in which gaps are allowed; None: rows are in order.
+        label: column that holds the sequence's class, the same in all its rows.
 
-    Raises DataError, with line: a column that is not there, no number, missing values, a time twice in one sequence, or
-    a label that changes within a sequence.
+    Raises:
+        DataError: with line: a column that is not there, no number, missing values, a time twice in one sequence, or a label that
+            changes within a sequence.
+        UsageError: a column has two roles.
     """
     targets = _names("target", target)
     roles = {name: _names(name, value) for name, value in (("series", series), ("time", time), ("label", label))}
@@ -166,8 +185,7 @@ def _input_names(table: Table, taken: set[str]) -> list[str]:
     if not names:
         raise DataError(
             f"{table.source} has no column of numbers left for `inputs`; its columns are "
-            f"{', '.join(map(repr, table.frame.columns))}, of which {', '.join(map(repr, sorted(taken)))} have other "
-            "roles"
+            f"{', '.join(map(repr, table.frame.columns))}, of which {', '.join(map(repr, sorted(taken)))} have other roles"
         )
     return names
 
@@ -177,10 +195,10 @@ def _groups(table: Table, series: str | None, alone: str) -> list[tuple[str, Arr
     if series is None:
         return [(alone, np.arange(table.frame.height))]
     column = table.frame[series]
-    gone = column.is_null().arg_true()
-    if len(gone):
+    missing = column.is_null().arg_true()
+    if len(missing):
         raise DataError(
-            f"{table.place(int(gone[0]))}: the column {series!r}, which names the series, is missing; fill it in"
+            f"{table.place(int(missing[0]))}: the column {series!r}, which names the series, is missing; fill it in"
         )
     ids = np.array([str(value) for value in column.to_list()])
     names, first, inverse, counts = np.unique(ids, return_index=True, return_inverse=True, return_counts=True)
@@ -210,18 +228,17 @@ def _sorted(table: Table, rows: Array, ds: Array | None, time: str | None, serie
 
 
 def _check_gaps(table: Table, rows: Array, ds: Array, time: str, series: str | None) -> None:
-    found = find_gaps(ds)
-    if found is None:
+    frequency_and_gaps = find_gaps(ds)
+    if frequency_and_gaps is None:
         return
-    frequency, gaps = found
+    frequency, gaps = frequency_and_gaps
     if gaps.size:
         before = int(gaps[0])
         every = frequency.name if frequency.every == 1 else f"{frequency.every} {frequency.name}s"
         within = f" of the series {series!r}" if series else ""
         raise DataError(
             f"{table.place(int(rows[before + 1]))}: a gap in {time!r}{within}: after {format_time(ds[before])} comes "
-            f"{format_time(ds[before + 1])}, but the step is one {every} ({gaps.size} in all); fill or resample "
-            "first"
+            f"{format_time(ds[before + 1])}, but the step is one {every} ({gaps.size} in all); fill or resample first"
         )
 
 
@@ -233,9 +250,7 @@ def _one_label(table: Table, label: str, unique_id: str, rows: Array) -> Any:
             raise DataError(f"{table.place(int(row))}: the label column {label!r} is missing; fill or drop these rows")
         if value != values[0]:
             raise DataError(
-                f"{table.place(int(row))}: the label {value!r} in {label!r} differs from {values[0]!r} before it in "
-                "the sequence "
-                f"{unique_id!r}; a sequence has one label. If it changes with time, split the sequence or make it a "
-                "`target`"
+                f"{table.place(int(row))}: the label {value!r} in {label!r} differs from {values[0]!r} before it in the sequence "
+                f"{unique_id!r}; a sequence has one label. If it changes with time, split the sequence or make it a `target`"
             )
     return values[0]

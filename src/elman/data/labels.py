@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from elman.errors import DataError, UsageError
-
-Array = npt.NDArray[Any]
-Codes = npt.NDArray[np.int64]
+from elman.files import Array, FloatArray, IntArray
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """The C distinct labels of a classification, sorted: `classes` is (C,), of the dtype they came in.
+    """The distinct labels of a classification.
+
+    Attributes:
+        classes: (C,), sorted, of the dtype they came in.
 
     >>> labels = Labels.of(["walk", "run", "walk"])
     >>> labels.encode(["run", "walk"]).tolist(), labels.decode([1, 0]).tolist()
@@ -30,15 +31,19 @@ class Labels:
 
     @classmethod
     def of(cls, y: npt.ArrayLike, name: str = "y") -> Labels:
-        """The distinct labels of `y` (N,): text, integers, booleans, or floats that are whole numbers.
+        """The distinct labels of a training set.
 
-        Raises DataError where y is empty, missing in places, of mixed types, measured numbers, or of one class only.
+        Args:
+            y: (N,) text, integers, booleans, or floats that are whole numbers.
+            name: what to call `y` in errors.
+
+        Raises:
+            DataError: y is empty, missing in places, of mixed types, measured numbers, or of one class only.
         """
         classes = np.unique(_column(y, name))
         if len(classes) < 2:
             raise DataError(
-                f"`{name}` needs at least two classes to tell apart; all {np.size(y)} labels are "
-                f"{classes[0].item()!r}. "
+                f"`{name}` needs at least two classes to tell apart; all {np.size(y)} labels are {classes[0].item()!r}. "
                 "Check which column holds the label, and that the file is not sorted and cut"
             )
         return cls(classes)
@@ -48,8 +53,19 @@ class Labels:
         """C, the number of classes."""
         return len(self.classes)
 
-    def encode(self, y: npt.ArrayLike, name: str = "y") -> Codes:
-        """Labels (N,) as (N,) int64 codes 0 .. C-1. Raises DataError for a label that was not in training."""
+    def encode(self, y: npt.ArrayLike, name: str = "y") -> IntArray:
+        """Labels as numbers.
+
+        Args:
+            y: (N,) labels.
+            name: what to call `y` in errors.
+
+        Returns:
+            (N,) int64, 0 .. C-1.
+
+        Raises:
+            DataError: a label was not in training.
+        """
         column = _column(y, name)
         if (column.dtype.kind == "U") != (self.classes.dtype.kind == "U"):
             raise DataError(self._unseen(name, column[0].item(), 0, " (as text and as number, labels differ)"))
@@ -102,16 +118,21 @@ def class_weights(
     spec: str | Mapping[Any, float] | None,
     *,
     labels: Labels | None = None,
-) -> npt.NDArray[np.float64] | None:
-    """The weight of each class in the loss: (C,) float64, or None for no weighting.
+) -> FloatArray | None:
+    """The weight of each class in the loss.
 
-    codes    (N,) integers 0 .. C-1 of the training part
-    count    C
-    spec     None; "balanced", n / (C n_c), so that each class counts the same in all (as in scikit-learn; a class with
-             no example gets 1); or a mapping from label to weight, where labels left out get 1
-    labels   how the mapping's keys become codes; without it the keys are codes
+    Args:
+        codes: (N,) integers 0 .. C-1 of the training part.
+        count: C.
+        spec: None; "balanced", n / (C n_c), so that each class counts the same in all (as in scikit-learn; a class with no example
+            gets 1); or a mapping from label to weight, where labels left out get 1.
+        labels: how the mapping's keys become codes; without it the keys are codes.
 
-    Raises UsageError for another word, an unknown label, or a weight that is not a finite positive number.
+    Returns:
+        (C,) float64; None for no weighting.
+
+    Raises:
+        UsageError: another word, an unknown label, or a weight that is not a finite positive number.
     """
     if spec is None:
         return None
@@ -123,7 +144,7 @@ def class_weights(
     return np.where(frequency > 0, frequency.sum() / (count * np.maximum(frequency, 1)), 1.0)
 
 
-def _mapped_weights(spec: Mapping[Any, float], count: int, labels: Labels | None) -> npt.NDArray[np.float64]:
+def _mapped_weights(spec: Mapping[Any, float], count: int, labels: Labels | None) -> FloatArray:
     known = list(range(count)) if labels is None else labels.classes.tolist()
     weights = np.ones(count)
     for label, weight in spec.items():
@@ -203,7 +224,6 @@ def _check_whole(column: Array, name: str) -> None:
     measured = np.flatnonzero(column != np.floor(column))
     if measured.size:
         raise DataError(
-            f"`{name}` must be class labels; {column[measured[0]]} at position {measured[0]} (counting from 0) looks "
-            "like a "
+            f"`{name}` must be class labels; {column[measured[0]]} at position {measured[0]} (counting from 0) looks like a "
             "measurement. Use a regressor, or turn the numbers into text or integers"
         )

@@ -22,15 +22,18 @@ import numpy as np
 import numpy.typing as npt
 
 from elman.errors import DataError, NotFittedError, UsageError
-
-Array = npt.NDArray[Any]
-Float = npt.NDArray[np.float64]
+from elman.files import Array, FloatArray
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Scaler:
-    """(value - shift) / scale for each of D features; `shift` and `scale` are (D,) float64, None before `fit`.
+    """(value - shift) / scale, feature by feature.
+
+    Attributes:
+        kind: standard, minmax, robust or none.
+        shift: (D,) float64; None before `fit`.
+        scale: (D,) float64, above 0; None before `fit`.
 
     >>> scaler = make_scaler("minmax").fit(np.array([[10.0], [30.0]]))
     >>> scaler.transform(np.array([[20.0]])).tolist()
@@ -38,13 +41,17 @@ class Scaler:
     """
 
     kind: str
-    shift: Float | None = None
-    scale: Float | None = None
+    shift: FloatArray | None = None
+    scale: FloatArray | None = None
 
     def fit(self, values: npt.ArrayLike) -> Scaler:
-        """A new scaler of the same kind, measured on `values` (M, D); this one stays as it is.
+        """A new scaler of the same kind, measured on these values; this one stays as it is.
 
-        Raises DataError where `values` is empty, not (M, D) or not finite.
+        Args:
+            values: (M, D), finite.
+
+        Raises:
+            DataError: they are empty, of another shape, or not finite.
         """
         array = np.asarray(values, dtype=np.float64)
         if array.ndim != 2 or 0 in array.shape:
@@ -62,15 +69,23 @@ class Scaler:
         return Scaler(self.kind, shift, np.where(constant | (scale <= 0) | ~np.isfinite(scale), 1.0, scale))
 
     def transform(self, values: npt.ArrayLike) -> Array:
-        """Scale `values` (..., D); a new array, float32 stays float32.
+        """Bring values to the common size.
 
-        Raises NotFittedError, and DataError for another D.
+        Args:
+            values: (..., D), in original units.
+
+        Returns:
+            A new array of the same shape; float32 stays float32.
+
+        Raises:
+            NotFittedError: the scaler has not seen any data.
+            DataError: another D.
         """
         array, shift, scale = self._prepare(values)
         return ((array - shift) / scale).astype(_float_type(array), copy=False)
 
     def inverse(self, values: npt.ArrayLike) -> Array:
-        """Undo `transform` for `values` (..., D): back to original units."""
+        """Undo `transform`: values (..., D) back to original units. Raises as `transform` does."""
         array, shift, scale = self._prepare(values)
         return (array * scale + shift).astype(_float_type(array), copy=False)
 
@@ -80,7 +95,7 @@ class Scaler:
             return {"kind": self.kind}
         return {"kind": self.kind, "shift": self.shift.tolist(), "scale": self.scale.tolist()}
 
-    def _prepare(self, values: npt.ArrayLike) -> tuple[Array, Float, Float]:
+    def _prepare(self, values: npt.ArrayLike) -> tuple[Array, FloatArray, FloatArray]:
         if self.shift is None or self.scale is None:
             raise NotFittedError(
                 f"this {self.kind!r} scaler has not seen any data; call `fit(values)` and use what it returns"
@@ -92,7 +107,14 @@ class Scaler:
 
 
 def make_scaler(kind: str) -> Scaler:
-    """An unfitted scaler: "standard", "minmax", "robust" or "none". Raises UsageError for any other name."""
+    """An unfitted scaler.
+
+    Args:
+        kind: "standard", "minmax", "robust" or "none".
+
+    Raises:
+        UsageError: any other name.
+    """
     if kind not in KINDS:
         near = difflib.get_close_matches(str(kind), KINDS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -125,26 +147,26 @@ def _float_type(array: Array) -> np.dtype[Any]:
     return array.dtype if array.dtype.kind == "f" else np.dtype(np.float64)
 
 
-def _standard(values: Float) -> tuple[Float, Float]:
+def _standard(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     return values.mean(axis=0), values.std(axis=0)
 
 
-def _minmax(values: Float) -> tuple[Float, Float]:
+def _minmax(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     low = values.min(axis=0)
     return low, values.max(axis=0) - low
 
 
-def _robust(values: Float) -> tuple[Float, Float]:
+def _robust(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
     spread = high - low
     return middle, np.where(spread > 0, spread, values.std(axis=0))
 
 
-def _none(values: Float) -> tuple[Float, Float]:
+def _none(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.zeros(values.shape[1]), np.ones(values.shape[1])
 
 
-KINDS: dict[str, Callable[[Float], tuple[Float, Float]]] = {
+KINDS: dict[str, Callable[[FloatArray], tuple[FloatArray, FloatArray]]] = {
     "standard": _standard,
     "minmax": _minmax,
     "robust": _robust,

@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elman.errors import DataError, UsageError
-
-Array = npt.NDArray[Any]
+from elman.files import Array, IntArray
 
 LAYOUTS = {"ntd": "(N, T, D)", "nct": "(N, D, T)", "tnd": "(T, N, D)"}
 
@@ -25,7 +24,9 @@ LAYOUTS = {"ntd": "(N, T, D)", "nct": "(N, D, T)", "tnd": "(T, N, D)"}
 class Sequences:
     """N sequences of up to T steps with D features each.
 
-    `values` is (N, T, D), zero after each sequence's end; `lengths` is (N,) int64, or None where all have T steps.
+    Attributes:
+        values: (N, T, D), zero after each sequence's end.
+        lengths: (N,); None where all have T steps.
 
     >>> two = as_sequences([[1.0, 2.0, 3.0], [4.0]])
     >>> two.values.shape, two.lengths.tolist()
@@ -33,7 +34,7 @@ class Sequences:
     """
 
     values: Array
-    lengths: npt.NDArray[np.int64] | None = None
+    lengths: IntArray | None = None
 
     @property
     def count(self) -> int:
@@ -61,7 +62,7 @@ class Sequences:
         if index.size == 0:
             index = index.astype(np.int64 if index.dtype.kind == "f" else index.dtype)
         lengths = None if self.lengths is None else self.lengths[index]
-        return _of(self.values[index], lengths)
+        return _padded(self.values[index], lengths)
 
     def unpadded(self) -> list[Array]:
         """N arrays of shape (T_i, D), views where possible."""
@@ -81,16 +82,20 @@ def as_sequences(
 ) -> Sequences:
     """Read anything that holds sequences into one padded array.
 
-    X               array (N, T) (one feature) or (N, T, D); a list or tuple of (T_i,) or (T_i, D) arrays of unequal
-                    length; a `Sequences`; any object with `__array__`. With another `layout`, the axes as that layout
-                    names them (items of a list: (D, T_i) for "nct"; "tnd" is the same as "ntd" there).
-    name            what to call X in errors
-    features        the D a fitted model expects; None takes any
-    dtype           of the result, float64 or float32
-    minimum_length  the fewest steps a sequence may have
+    Args:
+        X: array (N, T) (one feature) or (N, T, D); a list or tuple of (T_i,) or (T_i, D) arrays of unequal length; a `Sequences`;
+            any object with `__array__`. With another `layout`, the axes as that layout names them (items of a list: (D, T_i)
+            for "nct"; "tnd" is the same as "ntd" there).
+        name: what to call X in errors.
+        layout: "ntd", "nct" or "tnd".
+        features: the D a fitted model expects; None takes any.
+        dtype: of the result, float64 or float32.
+        minimum_length: the fewest steps a sequence may have.
 
-    Raises DataError where X is empty, not numeric, not finite (sequence, step and feature are named, counted from 0),
-    too short or of another D; UsageError for an unknown layout.
+    Raises:
+        DataError: X is empty, not numeric, not finite (sequence, step and feature are named, counted from 0), too short, or of
+            another D.
+        UsageError: an unknown layout.
 
     >>> as_sequences(np.zeros((4, 9, 2))).values.shape
     (4, 9, 2)
@@ -183,7 +188,7 @@ def _from_list(items: Sequence[Any], name: str, layout: str, dtype: np.dtype[Any
     values = np.zeros((len(arrays), int(lengths.max()), counts[0]), dtype=dtype)
     for row, array in zip(values, arrays, strict=True):
         row[: len(array)] = array
-    return _of(values, lengths)
+    return _padded(values, lengths)
 
 
 def _item(item: Any, index: int, name: str, layout: str) -> Array:
@@ -217,24 +222,25 @@ def _ragged(arrays: list[Array], index: int, name: str, layout: str) -> str:
     )
 
 
-def _of(values: Array, lengths: npt.NDArray[np.int64] | None) -> Sequences:
+def _padded(values: Array, lengths: IntArray | None) -> Sequences:
+    """Sequences of these lengths; without lengths where all are full."""
     if lengths is not None and bool(np.all(lengths == values.shape[1])):
         lengths = None
     return Sequences(values, lengths)
 
 
 def _check_features(sequences: Sequences, name: str, layout: str, features: int | None) -> None:
-    count, steps, found = sequences.values.shape
-    if features is None or found == features:
+    count, steps, present = sequences.values.shape
+    if features is None or present == features:
         return
-    message = f"`{name}` must have shape (N, T, {features}), as in `fit`; got (N, T, D) = {(count, steps, found)}."
+    message = f"`{name}` must have shape (N, T, {features}), as in `fit`; got (N, T, D) = {(count, steps, present)}."
     if steps == features and layout == "ntd":
         message += ' If features come before time, pass `layout="nct"`.'
     elif steps == features and layout == "nct":
         message += ' If time comes before features, pass `layout="ntd"`.'
     elif count == features and layout == "tnd":
         message += ' If the sequences come first, pass `layout="ntd"`.'
-    if found == 1 and steps == features:
+    if present == 1 and steps == features:
         message += f" A single sequence of shape (T, D) is passed as `{name}[None]`."
     raise DataError(message)
 
@@ -258,7 +264,6 @@ def _check_finite(sequences: Sequences, name: str) -> None:
     sequence, step, feature = (int(part) for part in bad[0])
     value = sequences.values[sequence, step, feature]
     raise DataError(
-        f"`{name}` must be finite; sequence {sequence}, step {step}, feature {feature} (all counting from 0) is "
-        f"{value}, "
+        f"`{name}` must be finite; sequence {sequence}, step {step}, feature {feature} (all counting from 0) is {value}, "
         f"and {len(bad)} values in all are not finite. Fill or interpolate them, or drop these sequences"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -10,7 +11,8 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from elman.errors import DataError, UsageError
+from elman.errors import DataError, RunError, UsageError
+from elman.files import write_atomically
 
 TIME_MACHINE_URL = "https://raw.githubusercontent.com/d2l-ai/d2l-zh/master/data/timemachine.txt"
 TIME_MACHINE_BYTES = 178_979
@@ -24,8 +26,13 @@ _NOT_LETTERS = re.compile(r"[^A-Za-z]+")
 def read_text(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
     """The text of a file, every character as it is (line ends too); a byte order mark at the start is dropped.
 
-    Raises DataError where the file is missing, a folder, unreadable, empty, blank or not of this encoding; UsageError
-    where Python does not know the encoding.
+    Args:
+        path: of the file.
+        encoding: one that Python knows.
+
+    Raises:
+        DataError: the file is missing, a folder, unreadable, empty, blank or not of this encoding.
+        UsageError: Python does not know the encoding.
     """
     file = Path(path)
     raw = _read_bytes(file)
@@ -58,15 +65,16 @@ def letters_only(text: str) -> str:
 def python_topics() -> str:
     """Python's own documentation topics, the text behind `help("for")`: about 460,000 characters, on every machine.
 
-    Topics are sorted by name and joined with a blank line between. The text differs a little between versions of
-    Python. Raises DataError where a distribution left the topics out.
+    Topics are sorted by name and joined with a blank line between. The text differs a little between versions of Python.
+
+    Raises:
+        DataError: this Python came without its topics.
     """
     try:
         from pydoc_data.topics import topics
     except ImportError as error:
         raise DataError(
-            "this Python comes without its documentation topics (module `pydoc_data.topics`); install the full "
-            "standard "
+            "this Python comes without its documentation topics (module `pydoc_data.topics`); install the full standard "
             "library, or train on a text file of yours with `--set data.path=FILE`"
         ) from error
     return "\n\n".join(topics[name].strip("\n") for name in sorted(topics)) + "\n"
@@ -75,27 +83,31 @@ def python_topics() -> str:
 def time_machine(path: str | os.PathLike[str] | None = None, *, cache: str | os.PathLike[str] | None = None) -> str:
     """The raw text of H. G. Wells, The Time Machine, as seed 004 uses it: 178,979 bytes, 3,221 lines.
 
-    Looked for in this order: `path`; `timemachine.txt` in the folder $ELMAN_DATA; the same in the folder `cache`
-    (default $XDG_CACHE_HOME/elman or ~/.cache/elman); then downloaded (10 s at most to answer) and kept in `cache`
-    where that can be written. Size, SHA-1 and SHA-256 are checked wherever it came from (after Windows line ends were
-    undone).
+    Looked for in this order: `path`; `timemachine.txt` in the folder $ELMAN_DATA; the same in `cache`; then it is downloaded
+    (10 s at most to answer) and written into `cache` where that is possible. Size, SHA-1 and SHA-256 are checked wherever it came
+    from (after Windows line ends were undone).
 
-    Raises DataError where a given file is another text, or where there is no file and no network.
+    Args:
+        path: of the file; None looks in the other places.
+        cache: a folder; None for $XDG_CACHE_HOME/elman or ~/.cache/elman.
+
+    Raises:
+        DataError: the file at `path` is another text, or there is no file and no network.
     """
     if path is not None:
         return _verified(_read_bytes(Path(path)), str(path))
     shared = os.environ.get("ELMAN_DATA")
-    if shared and (found := Path(shared) / "timemachine.txt").is_file():
-        return _verified(_read_bytes(found), str(found))
-    kept = (Path(cache) if cache is not None else _cache_folder()) / "timemachine.txt"
-    if kept.is_file():
+    if shared and (file := Path(shared) / "timemachine.txt").is_file():
+        return _verified(_read_bytes(file), str(file))
+    copy = (Path(cache) if cache is not None else _cache_folder()) / "timemachine.txt"
+    if copy.is_file():
         try:
-            return _verified(_read_bytes(kept), str(kept))
+            return _verified(_read_bytes(copy), str(copy))
         except DataError:
             pass  # a damaged copy of ours: fetch it again
     raw = _download(TIME_MACHINE_URL)
     text = _verified(raw, TIME_MACHINE_URL)
-    _keep(kept, raw)
+    _write_copy(copy, raw)
     return text
 
 
@@ -121,12 +133,11 @@ def _not_decodable(file: Path, raw: bytes, offset: int, encoding: str) -> str:
 def _verified(raw: bytes, origin: str) -> str:
     plain = raw.replace(b"\r\n", b"\n")
     expected = (TIME_MACHINE_BYTES, TIME_MACHINE_SHA1, TIME_MACHINE_SHA256)
-    found = (len(plain), hashlib.sha1(plain, usedforsecurity=False).hexdigest(), hashlib.sha256(plain).hexdigest())
-    if found != expected:
+    present = (len(plain), hashlib.sha1(plain, usedforsecurity=False).hexdigest(), hashlib.sha256(plain).hexdigest())
+    if present != expected:
         raise DataError(
-            f"{origin} is not the text of The Time Machine that the seed uses: expected {expected[0]} bytes, sha1 "
-            f"{expected[1]}, "
-            f"sha256 {expected[2]}; got {found[0]} bytes, sha1 {found[1]}, sha256 {found[2]}. "
+            f"{origin} is not the text of The Time Machine that the seed uses: expected {expected[0]} bytes, sha1 {expected[1]}, "
+            f"sha256 {expected[2]}; got {present[0]} bytes, sha1 {present[1]}, sha256 {present[2]}. "
             f"Fetch {TIME_MACHINE_URL} again, or train on any text with the recipe for your own file"
         )
     return plain.decode("ascii")
@@ -151,17 +162,8 @@ def _download(url: str) -> bytes:
         ) from error
 
 
-def _keep(file: Path, raw: bytes) -> None:
-    """Write beside, then rename over: a reader sees all of it or none. A cache that cannot be written is no error."""
-    try:
+def _write_copy(file: Path, raw: bytes) -> None:
+    """Write a copy for the next time. A cache that cannot be written is no error."""
+    with contextlib.suppress(OSError, RunError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as part:
-                part.write(raw)
-            Path(temporary).replace(file)
-        except OSError:
-            Path(temporary).unlink()
-            raise
-    except OSError:
-        return
+        write_atomically(file, raw)

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from elman.data.tables import Table, clean_text, require_columns
+from elman.data.number_columns import require_columns
+from elman.data.table_files import clean_text
+from elman.data.tables import Table
 from elman.errors import DataError
-
-Array = npt.NDArray[Any]
-Float = npt.NDArray[np.float64]
+from elman.files import Array, FloatArray, IntArray
 
 _MICROSECONDS = {
     "week": 7 * 86_400_000_000,
@@ -49,12 +48,13 @@ _TIME = re.compile(
 
 @dataclass(frozen=True)
 class Frequency:
-    """How far apart times are: `every` units called `name`; `season` is how many such steps make the usual cycle (1:
-    none).
+    """How far apart times are.
 
-    Cycles: a year of months, quarters or weeks; a week of days; a day of hours; an hour of single minutes, a day of
-    longer ones (15 minutes: 96); a minute of seconds. `name` is one of year, quarter, month, week, day, business day,
-    hour, minute, second, microsecond and, for whole numbers, step.
+    Attributes:
+        name: the unit: year, quarter, month, week, day, business day, hour, minute, second, microsecond or, of whole numbers, step.
+        season: how many steps make the usual cycle; 1 for none. A year of months, quarters or weeks; a week of days; a day of
+            hours; an hour of single minutes, a day of longer ones (15 minutes: 96); a minute of seconds.
+        every: units in a step.
     """
 
     name: str
@@ -63,16 +63,27 @@ class Frequency:
 
 
 def times(table: Table, name: str) -> Array:
-    """A time column as (rows,) datetime64[us] or int64. Raises DataError, with line, for what is neither."""
+    """Read a time column.
+
+    Args:
+        table: that has it.
+        name: of the column.
+
+    Returns:
+        (rows,) datetime64[us] or int64.
+
+    Raises:
+        DataError: with line: the column is not there, has missing times, or holds what is no time.
+    """
     import polars as pl
 
     require_columns(table, [name])
     column = table.frame[name]
     if column.dtype == pl.String:
         column = clean_text(column)
-    gone = column.is_null().arg_true()
-    if len(gone):
-        raise DataError(f"{table.place(int(gone[0]))}: the time column {name!r} is missing; fill or drop these rows")
+    missing = column.is_null().arg_true()
+    if len(missing):
+        raise DataError(f"{table.place(int(missing[0]))}: the time column {name!r} is missing; fill or drop these rows")
     if column.dtype.is_integer():
         return _compact_dates(column.cast(pl.Int64).to_numpy())
     if column.dtype.is_float():
@@ -98,7 +109,7 @@ def _compact_dates(numbers: Array) -> Array:
     return np.asarray(days.astype("datetime64[us]")) if real.all() else numbers
 
 
-def _whole_times(table: Table, name: str, numbers: Float) -> Array:
+def _whole_times(table: Table, name: str, numbers: FloatArray) -> Array:
     bad = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.floor(numbers)))
     if bad.size:
         row = int(bad[0])
@@ -144,12 +155,16 @@ def _is_time(word: str) -> bool:
 
 
 def infer_frequency(ds: Array | None) -> Frequency:
-    """How far apart these times are, judged by the commonest step.
+    """How far apart times are, judged by the commonest step.
 
-    ds   (T,) datetime64 or integers, sorted; None (no times) counts as steps of 1
+    Months, quarters and years are calendar ones: the same day of each month, or each month's last. Days from Monday to Friday alone
+    are business days.
 
-    Months, quarters and years are calendar ones: the same day of each month, or each month's last. Days from Monday to
-    Friday alone are business days. Raises DataError for fewer than two times, or where no step makes up half of all.
+    Args:
+        ds: (T,) datetime64 or integers, sorted; None (no times) counts as steps of 1.
+
+    Raises:
+        DataError: fewer than two times, or no step makes up half of all.
 
     >>> infer_frequency(np.array(["2020-01", "2020-02", "2020-03"], dtype="datetime64[us]"))
     Frequency(name='month', season=12, every=1)
@@ -161,17 +176,21 @@ def infer_frequency(ds: Array | None) -> Frequency:
     frequency = _commonest(ds)
     if frequency is None:
         raise DataError(
-            f"the times from {format_time(ds[0])} to {format_time(ds[-1])} are of no one frequency: no step between "
-            "neighbours "
+            f"the times from {format_time(ds[0])} to {format_time(ds[-1])} are of no one frequency: no step between neighbours "
             "makes up half of all; resample to equal steps first"
         )
     return frequency
 
 
-def find_gaps(ds: Array) -> tuple[Frequency, npt.NDArray[np.int64]] | None:
-    """The commonest step of sorted times, and each i where the step from i to i + 1 is another one.
+def find_gaps(ds: Array) -> tuple[Frequency, IntArray] | None:
+    """Find the gaps in sorted times.
 
-    None where nothing can be a gap: fewer than three times, or no step that makes up half of all.
+    Args:
+        ds: (T,) datetime64 or integers.
+
+    Returns:
+        (frequency, gaps): the commonest step, and each i where the step from i to i + 1 is another one. None where nothing can be
+        a gap: fewer than three times, or no step that makes up half of all.
     """
     frequency = _commonest(ds) if len(ds) > 2 else None
     if frequency is None:
@@ -193,7 +212,7 @@ def _commonest(ds: Array) -> Frequency | None:
     return None if every is None else _in_units(every, _MICROSECONDS)
 
 
-def _mode(steps: npt.NDArray[np.int64]) -> int | None:
+def _mode(steps: IntArray) -> int | None:
     """The commonest step, where it makes up at least half and is positive."""
     values, counts = np.unique(steps, return_counts=True)
     best = int(counts.argmax())
@@ -242,7 +261,7 @@ def _is_business(ds: Array) -> bool:
     return _mode(np.diff(_positions(ds, "business day"))) == 1 and bool((np.diff(days).astype(np.int64) == 3).any())
 
 
-def _positions(ds: Array, name: str) -> npt.NDArray[np.int64]:
+def _positions(ds: Array, name: str) -> IntArray:
     """Times as whole numbers: months, business days, microseconds or steps, whichever `name` counts in."""
     if name == "step":
         return ds.astype(np.int64)
@@ -259,7 +278,18 @@ def _stride(frequency: Frequency) -> int:
 
 
 def future_times(ds: Array | None, frequency: Frequency, steps: int) -> Array:
-    """The (steps,) times that follow `ds`, of its dtype. Month ends stay month ends.
+    """The times that follow. Month ends stay month ends.
+
+    Args:
+        ds: (T,) times so far; None for none.
+        frequency: how far apart they are.
+        steps: how many are wanted.
+
+    Returns:
+        (steps,) times of the dtype of `ds`; 1, 2, ... where it is None.
+
+    Raises:
+        DataError: `ds` is empty.
 
     >>> month = np.array(["2020-01-31", "2020-02-29"], dtype="datetime64[us]")
     >>> [format_time(value) for value in future_times(month, infer_frequency(month), 2)]

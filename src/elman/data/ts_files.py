@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from elman.data.text import read_text
 from elman.errors import DataError
-
-Array = npt.NDArray[Any]
+from elman.files import Array, FloatArray
 
 
 @dataclass
@@ -34,20 +32,24 @@ class _Head:
     classes: list[str] | None = None
 
 
-def read_ts(path: str | os.PathLike[str]) -> tuple[list[npt.NDArray[np.float64]], Array | None, dict[str, Any]]:
+def read_ts(path: str | os.PathLike[str]) -> tuple[list[FloatArray], Array | None, dict[str, Any]]:
     """Read a `.ts` file.
 
-    Returns X, a list of N arrays (T_i, D) float64; y, (N,) text labels, or None where the file has none; and a
-    dictionary with `problem` (its name), `dimensions` (D) and `classes` (the labels it declares, or None).
+    Args:
+        path: of the file.
 
-    Raises DataError with file and line: no `@data`, no cases, another number of dimensions, features of unequal length
-    within a case, text where a number belongs, missing values ('?'), a label that `@classLabel` does not list, time
-    stamps.
+    Returns:
+        (X, y, about): a list of N arrays (T_i, D); (N,) text labels, or None where the file has none; and a dictionary with
+        `problem` (its name), `dimensions` (D) and `classes` (the labels it declares, or None).
+
+    Raises:
+        DataError: with file and line: no `@data`, no cases, another number of dimensions, features of unequal length within a case,
+            text where a number belongs, missing values ('?'), a label that `@classLabel` does not list, or time stamps.
     """
     file = Path(path)
     lines = read_text(file).split("\n")
     head, first = _read_head(lines, file)
-    cases: list[npt.NDArray[np.float64]] = []
+    cases: list[FloatArray] = []
     labels: list[str] = []
     for number, line in enumerate(lines[first:], start=first + 1):
         line = line.strip()
@@ -89,8 +91,7 @@ def _read_tag(head: _Head, tag: str, words: list[str], place: str) -> None:
         head.problem = " ".join(words)
     elif tag == "@timestamps" and _flag(tag, words, place):
         raise DataError(
-            f"{place}: time stamps in .ts files are not supported; export it with '@timeStamps false', the values "
-            "alone, "
+            f"{place}: time stamps in .ts files are not supported; export it with '@timeStamps false', the values alone, "
             "or as a CSV table with a time column"
         )
     elif tag == "@univariate" and _flag(tag, words, place):
@@ -133,13 +134,12 @@ def _label(label: str, head: _Head, place: str) -> str:
     return label
 
 
-def _case(fields: list[str], head: _Head, place: str) -> npt.NDArray[np.float64]:
+def _case(fields: list[str], head: _Head, place: str) -> FloatArray:
     if head.dimensions is None:
         head.dimensions = max(len(fields), 1)
     if len(fields) != head.dimensions:
         raise DataError(
-            f"{place}: {len(fields)} dimensions, but {head.dimensions} are expected (@dimensions, @univariate or the "
-            "first case); "
+            f"{place}: {len(fields)} dimensions, but {head.dimensions} are expected (@dimensions, @univariate or the first case); "
             "dimensions are separated by ':', and the label comes last"
         )
     features = [_feature(field, dimension, place) for dimension, field in enumerate(fields)]
@@ -159,7 +159,7 @@ def _case(fields: list[str], head: _Head, place: str) -> npt.NDArray[np.float64]
     return np.stack(features, axis=1)
 
 
-def _feature(field: str, dimension: int, place: str) -> npt.NDArray[np.float64]:
+def _feature(field: str, dimension: int, place: str) -> FloatArray:
     words = field.split(",")
     try:
         feature = np.array(words, dtype=np.float64)

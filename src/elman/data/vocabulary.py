@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elman.errors import DataError, UsageError
-
-Ids = npt.NDArray[np.int64]
+from elman.files import Array, IntArray
 
 UNITS = ("char", "byte", "word")
 UNKNOWN = "<unk>"
@@ -25,11 +24,15 @@ _WORD = re.compile(r"\w+(?:['’]\w+)*|\s+|[^\w\s]")
 
 
 def split_units(text: str, unit: str) -> list[str]:
-    """Cut `text` into tokens so that `join_units` gives back exactly the same text.
+    """Cut a text into tokens so that `join_units` gives back exactly the same text.
 
-    unit   "char": characters (code points). "byte": the bytes of its UTF-8, each written as the character with that
-           number (latin-1), so every token is one character. "word": words, each run of white space, and each other
-           character.
+    Args:
+        text: any.
+        unit: "char": characters (code points). "byte": the bytes of its UTF-8, each written as the character with that number
+            (latin-1), so every token is one character. "word": words, each run of white space, and each other character.
+
+    Raises:
+        UsageError: an unknown unit.
 
     >>> split_units("Don't stop!", "word")
     ["Don't", ' ', 'stop', '!']
@@ -63,7 +66,12 @@ def join_units(tokens: Sequence[str], unit: str) -> str:
 @final
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """V tokens and their numbers: `tokens[0]` is `<unk>`, then the other reserved ones, then by falling frequency.
+    """V tokens and their numbers.
+
+    Attributes:
+        tokens: by number: `<unk>` first, then the other reserved ones, then by falling frequency.
+        unit: what texts are cut into: "char", "byte" or "word".
+        reserved: tokens that have a number without being counted.
 
     >>> vocabulary = Vocabulary.of("abba cab", unit="char")
     >>> vocabulary.tokens
@@ -88,12 +96,16 @@ class Vocabulary:
     ) -> Vocabulary:
         """Count tokens and number them; ties of frequency are settled by the token itself.
 
-        tokens          a text, which is cut into units (fastest), or tokens already cut
-        min_frequency   tokens seen less often become `<unk>`
-        reserved        tokens that get a number without being counted; `<unk>` is put first if it is not
-        max_size        the largest V, reserved tokens included; the rarest are left out
+        Args:
+            tokens: a text, which is cut into units (fastest), or tokens already cut.
+            unit: "char", "byte" or "word".
+            min_frequency: tokens seen less often become `<unk>`.
+            reserved: tokens that get a number without being counted; `<unk>` is put first if it is not.
+            max_size: the largest V, reserved tokens included; the rarest are left out. None for no limit.
 
-        Raises DataError where there is no token; UsageError for an unknown unit, or a limit too small.
+        Raises:
+            DataError: there is no token.
+            UsageError: an unknown unit, or a limit too small.
         """
         _check_unit(unit)
         names = tuple(dict.fromkeys((UNKNOWN, *reserved)))
@@ -104,18 +116,18 @@ class Vocabulary:
         counts = _count(tokens, unit)
         if not counts:
             raise DataError("a vocabulary needs at least one token; the text is empty")
-        kept = [token for token, number in counts.items() if number >= min_frequency and token not in names]
-        kept.sort(key=lambda token: (-counts[token], token))
+        frequent = [token for token, number in counts.items() if number >= min_frequency and token not in names]
+        frequent.sort(key=lambda token: (-counts[token], token))
         if max_size is not None:
-            kept = kept[: max_size - len(names)]
-        return cls([*names, *kept], unit, names)
+            frequent = frequent[: max_size - len(names)]
+        return cls([*names, *frequent], unit, names)
 
     @property
     def size(self) -> int:
         """V, the number of tokens, `<unk>` included."""
         return len(self.tokens)
 
-    def encode(self, text: str | Sequence[str]) -> Ids:
+    def encode(self, text: str | Sequence[str]) -> IntArray:
         """A text, or tokens, as (number of tokens,) int64; what is not in the vocabulary becomes 0, `<unk>`."""
         if not isinstance(text, str):
             return self._look_up(text)
@@ -142,8 +154,7 @@ class Vocabulary:
             tokens, unit, reserved = list(config["tokens"]), config["unit"], tuple(config["reserved"])
         except (KeyError, TypeError) as error:
             raise DataError(
-                "`config` of a vocabulary must have 'unit', 'reserved' and 'tokens'; the model file is damaged or "
-                "foreign"
+                "`config` of a vocabulary must have 'unit', 'reserved' and 'tokens'; the model file is damaged or foreign"
             ) from error
         _check_unit(unit)
         if tokens[:1] != [UNKNOWN] or tuple(tokens[: len(reserved)]) != reserved or len(set(tokens)) != len(tokens):
@@ -157,14 +168,14 @@ class Vocabulary:
         return {token: number for number, token in enumerate(self.tokens)}
 
     @cached_property
-    def _table(self) -> Ids:
+    def _table(self) -> IntArray:
         """The number of each code point up to the largest one known, and one 0 more for all beyond."""
         known = {ord(token): number for number, token in enumerate(self.tokens) if len(token) == 1}
         table = np.zeros(max(known, default=0) + 2, dtype=np.int64)
         table[list(known)] = list(known.values())
         return table
 
-    def _look_up(self, tokens: Sequence[str]) -> Ids:
+    def _look_up(self, tokens: Sequence[str]) -> IntArray:
         index = self._index
         return np.fromiter((index.get(token, 0) for token in tokens), dtype=np.int64, count=len(tokens))
 
@@ -178,7 +189,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _code_points(text: str, unit: str) -> npt.NDArray[Any]:
+def _code_points(text: str, unit: str) -> Array:
     if unit == "byte":
         return np.frombuffer(_bytes(text), dtype=np.uint8).astype(np.int64)
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")

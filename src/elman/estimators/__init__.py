@@ -15,6 +15,7 @@ from elman.estimators.per_series import PerSeries, PerSeriesBacktest
 from elman.estimators.regressor import SequenceRegressor
 from elman.files import open_folder
 from elman.network import CONFIG
+from elman.tasks import TASKS
 
 __all__ = [
     "ESTIMATORS",
@@ -35,9 +36,7 @@ __all__ = [
     "load",
 ]
 
-ESTIMATORS: dict[str, type[Estimator]] = {
-    kind.task: kind for kind in (SequenceClassifier, SequenceRegressor, Forecaster, LanguageModel)
-}
+ESTIMATORS: dict[str, type[Estimator]] = {name: globals()[task.estimator] for name, task in TASKS.items()}
 
 
 def load(folder: str | Path, **changes: Any) -> Estimator:

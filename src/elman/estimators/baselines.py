@@ -50,10 +50,8 @@ def forecast_errors(
         season: steps in a cycle, for `mase`.
 
     Returns:
-        By name, in the series' units but for the last three. mae: mean absolute error. rmse: root of the mean squared error.
-        mape: mean of 100 |error / actual|, left out where an actual value is 0. smape: mean of
-        200 |error| / (|actual| + |predicted|). mase: mae over the mean absolute error of the seasonal naive forecast within the
-        history, left out where that is 0.
+        `mae`, `rmse`, `mape`, `smape` and `mase` by name, as `elman.measures` defines them; without `mape` and `mase` where they
+        are not defined.
     """
     error = np.concatenate([p - a for a, p in zip(actual, predicted, strict=True)])
     truth, guess = np.concatenate(list(actual)), np.concatenate(list(predicted))

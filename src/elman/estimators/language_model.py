@@ -112,8 +112,7 @@ class LanguageModel(Estimator):
             text: at least two tokens.
 
         Returns:
-            loss: nats a token. perplexity: exp(loss). bits_per_character and bits_per_byte (of the text in UTF-8): they
-            compare models of different units.
+            `loss`, `perplexity`, `bits_per_character` and `bits_per_byte` by name, as `elman.measures` defines them.
 
         Raises:
             DataError: a text of fewer than two tokens.

@@ -21,10 +21,12 @@ the manifest itself, its own 64 digits counted as zeros.
 from __future__ import annotations
 
 import hashlib
+import mmap
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, final
 
 from elman.errors import RunError
 from elman.files.plain_json import json_text, parse_json
@@ -55,9 +57,29 @@ class Entry:
     stored: str = ""
 
     @classmethod
-    def of(cls, data: bytes, stored: str = "") -> Entry:
+    def of(cls, data: bytes | mmap.mmap, stored: str = "") -> Entry:
         """The entry of a file with this content."""
         return cls(len(data), hashlib.sha256(data).hexdigest(), stored)
+
+
+@final
+class EntryThread(threading.Thread):
+    """Works out the entry of a file while the caller writes or reads that file: the lock of Python is not held meanwhile."""
+
+    def __init__(self, data: bytes | mmap.mmap, stored: str = "") -> None:
+        super().__init__(daemon=True)
+        self._data, self._stored = data, stored
+        self._entry: Entry | None = None
+        self.start()
+
+    def run(self) -> None:
+        self._entry = Entry.of(self._data, self._stored)
+
+    def entry(self) -> Entry:
+        """The entry, waited for."""
+        self.join()
+        assert self._entry is not None
+        return self._entry
 
 
 def manifest_bytes(entries: Mapping[str, Entry]) -> bytes:
@@ -102,8 +124,8 @@ def read_manifest(folder: Path, *, next_step: str = NEXT_STEP) -> dict[str, Entr
 
 def _digest_without(digest: str, data: bytes) -> str:
     """The checksum of the manifest with zeros in the place of its last mention of `digest`."""
-    head, found, tail = data.rpartition(digest.encode())
-    return hashlib.sha256(head + _NO_DIGEST.encode() + tail).hexdigest() if found else ""
+    head, mention, tail = data.rpartition(digest.encode())
+    return hashlib.sha256(head + _NO_DIGEST.encode() + tail).hexdigest() if mention else ""
 
 
 def _entry(name: str, value: Any) -> Entry:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
 from elman.errors import FolderWarning, RunError
 from elman.files.atomic import run_errors, system_error
-from elman.files.manifest import FORMAT, MANIFEST, NEXT_STEP, Entry, read_manifest
+from elman.files.manifest import FORMAT, MANIFEST, NEXT_STEP, Entry, EntryThread, read_manifest
 from elman.files.plain_json import parse_json
 from elman.files.writing import folder_before, stored_files
+
+THREAD_BYTES = 1 << 20
+"""Smaller files are checked before they are handed out: that takes less than starting a thread."""
 
 
 @final
@@ -40,17 +45,55 @@ class FolderReader:
         Raises:
             RunError: it is missing, cannot be read, or was changed after it was written; the message names it.
         """
+        entry, path = self._find(name)
+        with run_errors("read", path):
+            data = path.read_bytes()
+        if entry is not None:
+            self._require_same(path, Entry.of(data), entry)
+        return data
+
+    @contextlib.contextmanager
+    def checked(self, name: str) -> Iterator[Path]:
+        """The path of a file, for a library that reads from one; a large file is checked meanwhile, at no cost of time.
+
+        What the block makes of the file must not be used after an error.
+
+        Raises:
+            RunError: as `read` does, at the beginning or at the end of the block; it takes the place of an error that the block
+                met in a changed file.
+        """
+        entry, path = self._find(name)
+        if entry is None:
+            yield path
+            return
+        if path.stat().st_size < THREAD_BYTES:
+            self.read(name)
+            yield path
+            return
+        with run_errors("read", path), open(path, "rb") as file:
+            checksum = EntryThread(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        try:
+            yield path
+        finally:
+            self._require_same(path, checksum.entry(), entry)
+
+    def _find(self, name: str) -> tuple[Entry | None, Path]:
+        """What the manifest says of a file, None without a manifest, and where it lies."""
         entry = None if self._entries is None else self._entries.get(name)
         path = self.folder / (entry.stored if entry and entry.stored else name)
         if name not in self or not path.is_file():
             raise RunError(f"{self.folder}: {name} is missing; {self._next_step}")
-        with run_errors("read", path):
-            data = path.read_bytes()
-        if entry is not None:
-            difference = _difference(data, entry)
-            if difference:
-                raise RunError(f"{path} was changed after it was written: {difference}; {self._next_step}")
-        return data
+        return entry, path
+
+    def _require_same(self, path: Path, now: Entry, entry: Entry) -> None:
+        """Refuse a file that is no longer what the manifest says of it."""
+        if now.size != entry.size:
+            difference = f"it has {now.size:,} bytes, {MANIFEST} says {entry.size:,}"
+        elif now.sha256 != entry.sha256:
+            difference = f"its SHA-256 begins with {now.sha256[:12]}, {MANIFEST} says {entry.sha256[:12]}"
+        else:
+            return
+        raise RunError(f"{path} was changed after it was written: {difference}; {self._next_step}")
 
     def read_json(self, name: str) -> dict[str, Any]:
         """The JSON object in a file. Raises RunError as `read` does, and where it is none."""
@@ -173,16 +216,6 @@ def _open_without_manifest(folder: Path, what: str, label: str, whole: bool, nex
             "would not be noticed. Load it and save it again to add them"
         )
     return reader
-
-
-def _difference(data: bytes, entry: Entry) -> str:
-    """How a file differs from what the manifest says of it, in words; empty where it does not."""
-    now = Entry.of(data)
-    if now.size != entry.size:
-        return f"it has {now.size:,} bytes, {MANIFEST} says {entry.size:,}"
-    if now.sha256 != entry.sha256:
-        return f"its SHA-256 begins with {now.sha256[:12]}, {MANIFEST} says {entry.sha256[:12]}"
-    return ""
 
 
 def _unnamed(folder: Path, entries: Mapping[str, Entry]) -> list[str]:

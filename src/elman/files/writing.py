@@ -20,7 +20,7 @@ from elman.files.atomic import (
     temporary_beside,
     write_durably,
 )
-from elman.files.manifest import MANIFEST, Entry, check_name, manifest_bytes
+from elman.files.manifest import MANIFEST, Entry, EntryThread, check_name, manifest_bytes
 
 _STORED = re.compile(r"[^.].*\.[0-9a-f]{8}(\.[^.]+)?")
 
@@ -122,17 +122,18 @@ def update_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     if not (folder / MANIFEST).exists():
         # From here on, files without a manifest mean that the manifest was lost.
         replace_file(folder / MANIFEST, manifest_bytes({}))
-    entries = {name: Entry.of(data, _stored_name(check_name(name))) for name, data in files.items()}
+    places = {name: _stored_name(check_name(name)) for name in files}
+    checksums = {name: EntryThread(data, places[name]) for name, data in files.items()}
     try:
         for name, data in files.items():
-            write_durably(folder / entries[name].stored, data)
-        replace_file(folder / MANIFEST, manifest_bytes(entries))
+            write_durably(folder / places[name], data)
+        replace_file(folder / MANIFEST, manifest_bytes({name: thread.entry() for name, thread in checksums.items()}))
     except OSError:
-        for entry in entries.values():
+        for place in places.values():
             with contextlib.suppress(OSError):
-                (folder / entry.stored).unlink()
+                (folder / place).unlink()
         raise
-    _remove_unnamed(folder, {entry.stored for entry in entries.values()})
+    _remove_unnamed(folder, set(places.values()))
 
 
 def write_manifest(folder: Path, names: Iterable[str]) -> None:

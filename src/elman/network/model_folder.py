@@ -63,21 +63,22 @@ def load_model(folder: Path | str) -> tuple[Network, dict[str, Any]]:
 def read_model(files: FolderReader) -> tuple[Network, dict[str, Any]]:
     """Read the two files of a model from a folder that is open; returns and raises as `load_model`."""
     from safetensors import SafetensorError
-    from safetensors.numpy import load
+    from safetensors.numpy import load_file
 
     missing = [name for name in (CONFIG, WEIGHTS) if name not in files]
     if missing:
         raise RunError(
             f"{files.folder} is not a whole model: {' and '.join(missing)} missing; copy the folder again, or train again"
         )
-    config, weights = files.read_json(CONFIG), files.read(WEIGHTS)
+    config = files.read_json(CONFIG)
     try:
+        with files.checked(WEIGHTS) as path:
+            arrays = load_file(path)
         network = Network(**config.pop("network"))
-        arrays = load(weights)
         if network.num_layers > len(arrays):
             raise ValueError(f"{CONFIG} tells of {network.num_layers} layers, but there are {len(arrays)} arrays")
         network = network.with_parameters(arrays)
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
         raise RunError(f"{files.folder} cannot be read as a model: {error}; copy it again or train again") from error
     for name, value in network.parameters.items():
         if not np.isfinite(value).all():

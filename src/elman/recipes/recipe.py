@@ -27,6 +27,7 @@ from elman.estimators import ESTIMATORS, Estimator
 from elman.estimators.estimator import did_you_mean
 from elman.recipes import options, sources
 from elman.recipes.toml_text import write_toml
+from elman.tasks import TASKS
 
 NETWORK = frozenset({
     "cell", "hidden_size", "num_layers", "nonlinearity", "bias", "head_bias", "bidirectional", "dropout",
@@ -208,7 +209,7 @@ def _expected(task: str, types: Mapping[str, str], source: Mapping[str, str] | N
     network = {key: types[key] for key in types if key in NETWORK}
     data = {key: types[key] for key in types if key in DATA} | dict(source or {})
     training = {key: types[key] for key in types if key not in NETWORK | DATA | set(OPTIONS)}
-    generate = options.GENERATE if task == "language" else {}
+    generate = options.GENERATE if TASKS[task].writes_text else {}
     return {"data": data, "network": network, "training": training, "generate": generate}
 
 

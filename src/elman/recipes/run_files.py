@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from elman.files import write_atomically
+from elman.measures import number_text
 from elman.recipes.recipe import Recipe
-from elman.recipes.tasks import Assessment, Model, Picture, Task, number
+from elman.recipes.tasks import Assessment, Model, Picture, Task
 from elman.runs import plots
 from elman.runs.csv_text import csv_text
 from elman.runs.report import write_report
@@ -75,7 +76,7 @@ def _write_report(
     result: dict[str, Any],
 ) -> None:
     metrics = [
-        (name.replace("_", " "), number(v)) for name, v in result["metrics"].items() if isinstance(v, int | float)
+        (name.replace("_", " "), number_text(v)) for name, v in result["metrics"].items() if isinstance(v, int | float)
     ]
     write_report(
         run, title=recipe.title, summary=recipe.summary, facts=task.report_facts(model, result), metrics=metrics,

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from elman.errors import UsageError
 from elman.files import write_atomically
+from elman.measures import is_share, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,9 +97,9 @@ def measure_curves(history: Sequence[Record], measure: str = "accuracy") -> Figu
     epochs, train, validation = _curves(history, measure)
     figure = _figure()
     axes = figure.add_subplot()
-    is_share = measure == "accuracy"
-    logarithmic = _draw_pair(axes, epochs, train, validation, text=_percent if is_share else _short)
-    words = measure.replace("_", " ")
+    percent = is_share(measure)
+    logarithmic = _draw_pair(axes, epochs, train, validation, text=_percent if percent else _short)
+    words = title_of(measure)
     _title(axes, f"{words[:1].upper()}{words[1:]} by epoch")
     _style(axes, x_label="epoch", y_label=words + (" (logarithmic)" if logarithmic else ""))
     return figure
@@ -383,7 +384,7 @@ def _name_line_ends(
         share = float(to_share.transform((epochs[last], values[last]))[1])
         ends.append((share, f"{name} {text(values[last])}", colour))
     ends.sort()
-    heights = _spread([share for share, _, _ in ends], LABEL_GAP)
+    heights = spread([share for share, _, _ in ends], LABEL_GAP)
     for height, (_, words, colour) in zip(heights, ends, strict=True):
         axes.annotate(
             words,
@@ -399,7 +400,7 @@ def _name_line_ends(
         )
 
 
-def _spread(heights: Sequence[float], gap: float) -> list[float]:
+def spread(heights: Sequence[float], gap: float) -> list[float]:
     """Two ascending heights (or one) moved apart about their middle to be at least `gap` apart."""
     if len(heights) < 2 or heights[1] - heights[0] >= gap:
         return list(heights)

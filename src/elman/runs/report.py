@@ -23,29 +23,25 @@ from typing import Any
 
 from elman.errors import RunError
 from elman.files import run_errors, write_atomically
+from elman.measures import (
+    finite,
+    headline_measure,
+    higher_is_better,
+    is_share,
+    meaning_of,
+    title_of,
+    value_text,
+    values_of,
+)
 from elman.runs.plots import DPI
 from elman.runs.run import Run
-from elman.runs.table import HIGHER_IS_BETTER, in_figures, main_measure, number, values_of
+from elman.tasks import TASKS
 
 Pairs = Sequence[tuple[str, str]]
 CSS_PIXELS_AN_INCH = 100  # pictures are shown so large, or smaller where the window is narrower
 WIDE = 800  # CSS pixels; a wider picture takes the whole width of the page
 NUMERIC = re.compile(r"^[<>±+\-−]?\s*[\d.,]+(e[+-]?\d+)?\s*(%|s|ms|k|M)?$|^[–—]$")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-
-# What the number means, by measure; {value} is the number as text, {of_100} its hundredfold.
-MEANINGS = {
-    "accuracy": "Of 100 sequences {which}, about {of_100} are named correctly.",
-    "perplexity": "At every symbol it hesitates as if between {value} equally likely ones. 1 would be certainty.",
-    "bits_per_character": "It needs {value} bits to store each character of the text. Plain storage needs 8.",
-    "mase": "Its error is {value} times that of a naive forecast. Below 1 is better than naive.",
-    "mae": "Its values are off by {value} on average, in the unit of the data.",
-    "rmse": "Its errors are about {value} in the unit of the data, large errors weighing more.",
-    "smape": "Its relative error, against the mean size of forecast and truth, is {value}.",
-    "r2": "It explains {of_100} % of the variation of the target. 100 % would be perfect, 0 % is the mean alone.",
-    "loss": "What the training makes small. For most losses 0 would be perfect; lower is better.",
-}
-NAMES = {"mase": "MASE", "mae": "mean absolute error", "rmse": "root mean square error", "smape": "sMAPE", "r2": "R²"}
 
 
 @dataclass(frozen=True)
@@ -81,11 +77,11 @@ def headline_of(result: Mapping[str, Any], history: Sequence[Mapping[str, Any]] 
     """
     metrics, baselines = result.get("metrics") or {}, result.get("baselines") or {}
     task = str(result.get("task", ""))
-    measure, train, held_out = main_measure(metrics, task)
+    measure, train, held_out = headline_measure(metrics, task)
     value = train if held_out is None else held_out
     if value is None:
         return None
-    data = "backtest" if task == "forecasting" else "held-out data"
+    data = TASKS[task].judged_on if task in TASKS else "held-out data"
     ours = "this network" if held_out is None else f"this network, {data}"
     numbers = [(ours, value, True)]
     if held_out is not None and train is not None:
@@ -100,9 +96,9 @@ def headline_of(result: Mapping[str, Any], history: Sequence[Mapping[str, Any]] 
         for part in (_meaning(measure, value, held_out), _source(held_out, data), _verdict(measure, value, known))
         if part
     )
-    name = NAMES.get(measure, measure.replace("_", " "))
+    name = title_of(measure)
     label = f"{name} on {'training data' if held_out is None else 'the backtest' if data == 'backtest' else data}"
-    return Headline(label, in_figures(measure, value), meaning, _bars(measure, numbers))
+    return Headline(label, value_text(measure, value), meaning, _bars(measure, numbers))
 
 
 def write_report(
@@ -177,13 +173,13 @@ def _first_epoch(
     if len(history) < 2:
         return []
     key = f"train_{measure}" if held_out is None else f"validation_{measure}"
-    first = number(history[0].get(key))
+    first = finite(history[0].get(key))
     return [] if first is None else [("in the first epoch", first, False)]
 
 
 def _meaning(measure: str, value: float, held_out: float | None) -> str:
     which = "that it was trained on" if held_out is None else "that it had not seen"
-    return MEANINGS.get(measure, "").format(value=in_figures(measure, value), of_100=f"{100 * value:.0f}", which=which)
+    return meaning_of(measure, value, which)
 
 
 def _source(held_out: float | None, data: str) -> str:
@@ -196,26 +192,26 @@ def _verdict(measure: str, value: float, known: Sequence[tuple[str, float]]) -> 
     """How the network stands to the best baseline."""
     if not known:
         return ""
-    higher = measure in HIGHER_IS_BETTER
+    higher = higher_is_better(measure)
     name, rival = max(known, key=lambda pair: pair[1] if higher else -pair[1])
     if value == rival:
         return f"The same as the best baseline, {name}."
     better = (value > rival) == higher
-    if measure == "accuracy":
+    if is_share(measure):
         size = f"{100 * abs(value - rival):.1f} points"
     elif rival:
         size = f"{100 * abs(value - rival) / abs(rival):.0f} %"
     else:
-        size = in_figures(measure, abs(value - rival))
+        size = value_text(measure, abs(value - rival))
     return f"{'Better' if better else 'Worse'} than the best baseline, {name}, by {size}."
 
 
 def _bars(measure: str, numbers: Sequence[tuple[str, float, bool]]) -> list[tuple[str, str, float, bool]]:
     """Bars in proportion to the values; none for a single number or for negative ones."""
-    top = 1.0 if measure == "accuracy" else max(value for _, value, _ in numbers)
+    top = 1.0 if is_share(measure) else max(value for _, value, _ in numbers)
     if len(numbers) < 2 or top <= 0 or any(value < 0 for _, value, _ in numbers):
         return []
-    return [(name, in_figures(measure, value), min(1.0, value / top), ours) for name, value, ours in numbers]
+    return [(name, value_text(measure, value), min(1.0, value / top), ours) for name, value, ours in numbers]
 
 
 # Parts of the page --------------------------------------------------------------------------------------------------------------
@@ -315,9 +311,9 @@ def _sample(sample: str | None, prompt: str | None) -> str:
         return ""
     prompt = prompt or ""
     rest = sample.removeprefix(prompt)
-    given = f"<b>{_text(prompt)}</b>" if prompt else ""
+    bold = f"<b>{_text(prompt)}</b>" if prompt else ""
     note = '<p class="note">Bold: the prompt. The rest is the network\'s.</p>' if prompt else ""
-    return f'<blockquote dir="auto">{given}{_text(rest)}</blockquote>{note}'
+    return f'<blockquote dir="auto">{bold}{_text(rest)}</blockquote>{note}'
 
 
 def _notes(notes: Sequence[str]) -> str:
@@ -328,7 +324,7 @@ def _notes(notes: Sequence[str]) -> str:
 def _commands(run: Run, task: str, prompt: str | None) -> str:
     folder, recipe = shlex.quote(str(run.folder)), shlex.quote(str(run.recipe_path))
     commands = [("Train it again, with the same numbers", f"elman train {recipe} --out ANOTHER-FOLDER")]
-    if task == "language":
+    if task in TASKS and TASKS[task].writes_text:
         commands.append(("Let it write", f"elman generate {folder} --prompt {shlex.quote(prompt or 'the ')}"))
         commands.append(("Judge it on another text", f"elman evaluate {folder} TEXT"))
     else:

@@ -1,8 +1,7 @@
-"""Runs side by side: what `elman runs` prints, and which of a run's numbers speaks for it."""
+"""Runs side by side: what `elman runs` prints."""
 
 from __future__ import annotations
 
-import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -11,65 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from elman.errors import RunError
+from elman.measures import ABSENT, finite, headline_measure, value_text
 from elman.runs.run import METRICS, RECIPE, RESULT, Run
 
-# The measure that speaks for a run, by task; the first one that its metrics hold.
-MEASURES = {
-    "classification": ("accuracy", "loss"),
-    "regression": ("r2", "mae", "rmse", "loss"),
-    "forecasting": ("mase", "mae", "rmse", "smape", "loss"),
-    "language": ("perplexity", "bits_per_character", "loss"),
-}
-ANY_MEASURE = ("accuracy", "perplexity", "mase", "mae", "rmse", "loss")
-# A number on data the network was not trained on, best kind first; a bare name is what a forecaster's backtest gives.
-HELD_OUT = ("test_", "validation_", "backtest_", "")
-HIGHER_IS_BETTER = frozenset({"accuracy", "r2"})
 HEADER = ["run", "task", "cell", "engine", "epochs", "measure", "train", "held out", "time", "state"]
-ABSENT = "–"
-
-
-def main_measure(metrics: Mapping[str, Any], task: str) -> tuple[str, float | None, float | None]:
-    """The measure that speaks for a run, its training value and its held-out value.
-
-    Args:
-        metrics: numbers by name, `train_loss`, `validation_accuracy`, `mae`, ...; None where one was not finite.
-        task: `classification`, `regression`, `forecasting` or `language`; anything else takes the usual order.
-
-    Returns:
-        (measure, train, held_out): the name without its prefix, and the two values, None where there is none.
-        A measure with a held-out value goes before one without. ("", None, None) for empty metrics.
-    """
-    pairs = [(name, *values_of(metrics, name)) for name in MEASURES.get(task, ANY_MEASURE)]
-    found = [pair for pair in pairs if pair[1] is not None or pair[2] is not None]
-    with_held_out = [pair for pair in found if pair[2] is not None]
-    return (with_held_out or found or [("", None, None)])[0]
-
-
-def values_of(metrics: Mapping[str, Any], measure: str) -> tuple[float | None, float | None]:
-    """The training value and the held-out value of `measure`, None where there is none."""
-    held_out = (number(metrics.get(prefix + measure)) for prefix in HELD_OUT)
-    return number(metrics.get(f"train_{measure}")), next((value for value in held_out if value is not None), None)
-
-
-def number(value: Any) -> float | None:
-    """`value` as a finite float, else None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def in_figures(measure: str, value: float | None) -> str:
-    """A measure's value as text: accuracy in per cent, the others with up to four significant figures."""
-    if value is None:
-        return ABSENT
-    if measure == "accuracy":
-        return f"{100 * value:.1f} %"
-    if value != 0 and not 1e-3 <= abs(value) < 1e7:
-        return f"{value:.3e}"
-    figures = 4 if abs(value) >= 1 else 3
-    decimals = max(0, figures - 1 - math.floor(math.log10(abs(value)))) if value else 0
-    text = f"{value:,.{decimals}f}"
-    return text.rstrip("0").removesuffix(".") if "." in text else text
 
 
 def in_time(seconds: float | None) -> str:
@@ -144,8 +88,8 @@ def _row(summary: RunSummary) -> list[str]:
         summary.engine or ABSENT,
         ABSENT if summary.epochs is None else str(summary.epochs),
         summary.measure or ABSENT,
-        in_figures(summary.measure, summary.train),
-        in_figures(summary.measure, summary.held_out),
+        value_text(summary.measure, summary.train),
+        value_text(summary.measure, summary.held_out),
         in_time(summary.seconds),
         summary.state if not summary.problem else f"{summary.state}: {summary.problem}",
     ]
@@ -174,7 +118,7 @@ def _summary(run: Run) -> RunSummary:
         state, problem = "broken", recipe_problem
     network = network | _table(document, "network")
     task = str(document.get("task") or recipe.get("task") or "")
-    measure, train, held_out = main_measure(_table(document, "metrics"), task)
+    measure, train, held_out = headline_measure(_table(document, "metrics"), task)
     epochs = document.get("epochs")
     return RunSummary(
         name=run.folder.resolve().name or str(run.folder),
@@ -186,7 +130,7 @@ def _summary(run: Run) -> RunSummary:
         measure=measure,
         train=train,
         held_out=held_out,
-        seconds=number(document.get("seconds")),
+        seconds=finite(document.get("seconds")),
         state=state,
         problem=problem,
         modified=_modified(run),

@@ -96,7 +96,8 @@ def load_checkpoint(folder: Path, fingerprint: str) -> CheckpointState | None:
             )
         return None
     try:
-        header, arrays = _parsed(files.read(FILE))
+        with files.checked(FILE) as path:
+            header, arrays = _read(path)
         belongs_to, state = header["fingerprint"], _state(header, arrays)
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder / FILE} cannot be read: {error}; {next_step}") from error
@@ -122,18 +123,17 @@ def _files(state: CheckpointState, fingerprint: str) -> dict[str, bytes]:
     return {FILE: bytes(save(arrays, metadata={"elman": header}))}
 
 
-def _parsed(data: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     """The header and the arrays of a safetensors file. Raises ValueError, KeyError or TypeError for what is none."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
+    from safetensors import SafetensorError, safe_open
 
     try:
-        arrays = load(data)
-    except SafetensorError as error:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata()["elman"]
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError) as error:
         raise ValueError(str(error)) from error
-    length = int.from_bytes(data[:8], "little")
-    metadata = parse_json(data[8 : 8 + length])["__metadata__"]
-    return parse_json(metadata["elman"], nonfinite=True), arrays
+    return parse_json(header, nonfinite=True), arrays
 
 
 def _state(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> CheckpointState:

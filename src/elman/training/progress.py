@@ -8,16 +8,11 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO, final
 
+from elman.measures import IN_TRAINING
 from elman.training.callback import Callback
 
-SHOWN = (
-    "train_loss",
-    "train_accuracy",
-    "train_perplexity",
-    "validation_loss",
-    "validation_accuracy",
-    "validation_perplexity",
-)
+SHOWN = [f"{part}_{name}" for part in ("train", "validation") for name in IN_TRAINING]
+"""What is shown of an epoch, where its record has it."""
 
 
 def make_progress(stream: TextIO | None = None) -> Callback:

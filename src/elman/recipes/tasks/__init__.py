@@ -11,9 +11,9 @@ from elman.recipes.tasks.forecasting import ForecastingTask
 from elman.recipes.tasks.language import LanguageTask
 from elman.recipes.tasks.per_series import PerSeriesTask
 from elman.recipes.tasks.regression import RegressionTask
-from elman.recipes.tasks.task import Assessment, Model, Picture, Task, number
+from elman.recipes.tasks.task import Assessment, Model, Picture, Task
 
-__all__ = ["TASKS", "Assessment", "Model", "Picture", "Task", "number", "task_of"]
+__all__ = ["TASKS", "Assessment", "Model", "Picture", "Task", "task_of"]
 
 TASKS: dict[str, Task] = {
     "classification": ClassificationTask(),

@@ -8,10 +8,11 @@ from typing import Any, final
 
 from elman.errors import UsageError
 from elman.estimators import LanguageModel
+from elman.measures import number_text
 from elman.recipes import sources
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import TextData
-from elman.recipes.tasks.task import Assessment, Task, number
+from elman.recipes.tasks.task import Assessment, Task
 from elman.runs.report import Table
 from elman.training import Callbacks
 
@@ -72,7 +73,7 @@ def _judge(assessment: Assessment, estimator: LanguageModel, train: str, text: s
     assessment.metrics |= {f"{prefix}{name}": value for name, value in ours.items()}
     assessment.baselines[f"{order}-gram"] = {f"{prefix}{name}": value for name, value in floor.items()}
     rows = [
-        [who, *(number(v) for v in values.values())]
+        [who, *(number_text(v) for v in values.values())]
         for who, values in (("this network", ours), (f"{order}-gram", floor))
     ]
     note = (

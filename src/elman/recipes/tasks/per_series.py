@@ -10,6 +10,7 @@ from typing import Any, final
 from elman.errors import ElmanError
 from elman.estimators import Forecaster, OnOutcome, PerSeries, PerSeriesBacktest
 from elman.estimators.per_series import mean_measures
+from elman.measures import number_text
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import SeriesData
 from elman.recipes.tasks.forecasting import (
@@ -21,7 +22,7 @@ from elman.recipes.tasks.forecasting import (
     load_series,
     picture,
 )
-from elman.recipes.tasks.task import Assessment, Picture, Task, number, same_columns
+from elman.recipes.tasks.task import Assessment, Picture, Task, same_columns
 from elman.runs.report import Table
 from elman.training import Callbacks
 
@@ -147,7 +148,7 @@ def _by_series(backtest: PerSeriesBacktest) -> Table:
         best = min(b.baselines, key=lambda n: b.baselines[n]["mae"])
         rows.append((name, b.metrics["mae"], best, b.baselines[best]["mae"]))
     rows.sort(key=lambda row: row[3] - row[1])
-    shown = [[name, number(ours), best, number(theirs)] for name, ours, best, theirs in rows[:SHOWN_ROWS]]
+    shown = [[name, number_text(ours), best, number_text(theirs)] for name, ours, best, theirs in rows[:SHOWN_ROWS]]
     title = "Series by series" if len(rows) <= SHOWN_ROWS else f"The {SHOWN_ROWS} of {len(rows)} series that fare worst"
     return Table(title, ["", "mae", "best baseline", "its mae"], shown)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from elman.errors import UsageError
 from elman.estimators import Estimator, PerSeries, load
+from elman.measures import number_text, title_of
 from elman.recipes.recipe import Recipe
 from elman.runs import plots
 from elman.runs.report import Table
@@ -135,17 +136,14 @@ class Task(ABC):
         pictures = [Picture("loss", plots.loss_curves(model.history_), "Loss by epoch.")]
         for measure in model.measures:
             figure = plots.measure_curves(model.history_, measure)
-            pictures.append(Picture(measure, figure, f"{measure.capitalize()} by epoch."))
+            pictures.append(Picture(measure, figure, f"{title_of(measure).capitalize()} by epoch."))
         return pictures
-
-
-def number(value: float) -> str:
-    """A number as the report shows it."""
-    return f"{value:,.4g}" if abs(value) < 9999.5 else f"{value:,.0f}"
 
 
 def same_columns(metrics: dict[str, float], baselines: dict[str, dict[str, float]], ours: str) -> Table:
     """Metrics beside those of the baselines, a row each."""
     names = [name for name in metrics if all(name in other for other in baselines.values())]
-    rows = [[who, *(number(values[name]) for name in names)] for who, values in [(ours, metrics), *baselines.items()]]
+    rows = [
+        [who, *(number_text(values[name]) for name in names)] for who, values in [(ours, metrics), *baselines.items()]
+    ]
     return Table("Beside simpler methods", ["", *names], rows)
