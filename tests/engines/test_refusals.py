@@ -197,3 +197,12 @@ def test_pieces_count_their_tokens_and_are_cut_as_views() -> None:
     assert part[1].lengths is not None
     assert part[1].lengths.tolist() == [0, 1, 2, 3]
     assert len(pieces.part(3, 99)) == 2
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_unknown_cell_is_no_other_cell(name: str) -> None:
+    """Behind the network's own check too."""
+    made = network("lstm")
+    object.__setattr__(made, "cell", "vanilla")
+    with pytest.raises(UsageError, match="`cell` must be one of elman, gru, lstm; got 'vanilla'"):
+        make_engine(name, made)

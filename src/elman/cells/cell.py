@@ -17,10 +17,12 @@ State = tuple[Array, ...]
 
 
 class StepGradients(NamedTuple):
-    """What one step hands back.
+    """Gradients of all that went into a step.
 
-    `projected` (N, G*H) is the gradient of the input projection W_ih x + b_ih, `recurrent` (N, G*H) that of the
-    recurrent one W_hh h + b_hh, and `state` that of the state before the step.
+    Attributes:
+        projected: (N, G*H), of the input projection W_ih x + b_ih.
+        recurrent: (N, G*H), of the recurrent projection W_hh h + b_hh.
+        state: Of the state before the step.
     """
 
     projected: Array
@@ -32,6 +34,12 @@ class Cell(ABC):
     """One recurrence: `step` forward, `step_backward` for its exact derivative.
 
     A cell holds no weights and no state; both come in as arguments and new values go out.
+
+    Attributes:
+        name: What a network calls it.
+        gate_names: In the order of the weights' blocks of rows.
+        state_names: Of the arrays of a state; the first is what the layer above sees.
+        nonlinearities: What a network may choose; `tanh` alone where there is no choice.
     """
 
     name: ClassVar[str]
@@ -46,15 +54,30 @@ class Cell(ABC):
 
     @abstractmethod
     def step(self, projected: Array, state: State, weight_hh: Array, bias_hh: Array | None) -> tuple[State, State]:
-        """One step forward.
+        """Make one step forward.
 
-        projected: W_ih x_t + b_ih, (N, G*H). state: before the step, arrays (N, H). weight_hh: (G*H, H).
-        bias_hh: (G*H,), or None for none. Returns the state after the step, and what `step_backward` needs.
+        Args:
+            projected: W_ih x_t + b_ih, (N, G*H).
+            state: Before the step, arrays (N, H).
+            weight_hh: (G*H, H).
+            bias_hh: (G*H,), or None for none.
+
+        Returns:
+            The state after the step, and what `step_backward` needs.
         """
 
     @abstractmethod
     def step_backward(self, d_state: State, saved: State, weight_hh: Array) -> StepGradients:
-        """The derivative of `step`: from the gradient of the state after it to those of what went in."""
+        """Compute the derivative of `step`.
+
+        Args:
+            d_state: Gradient of the state after the step, arrays (N, H).
+            saved: What `step` returned for this.
+            weight_hh: As for `step`.
+
+        Returns:
+            Gradients of what went in.
+        """
 
     @abstractmethod
     def gates_of(self, saved: State) -> dict[str, Array]:

@@ -18,7 +18,7 @@ from elman.network import Network
 
 
 def check_inputs(network: Network, inputs: Array) -> Array:
-    """(N, T, D) floats, or (N, T) tokens from 0 to V - 1, with at least one sequence and one step."""
+    """Check inputs: (N, T, D) numbers, or (N, T) tokens from 0 to V - 1, with at least one sequence and one step."""
     inputs = np.asarray(inputs)
     if network.tokens:
         if inputs.ndim != 2 or not np.issubdtype(inputs.dtype, np.integer):
@@ -41,7 +41,17 @@ def check_inputs(network: Network, inputs: Array) -> Array:
 
 
 def check_state(network: Network, state: State | None, count: int, dtype: type | np.dtype) -> State:
-    """A tuple of (L * directions, N, H) arrays of `dtype`; zeros for None."""
+    """Check a state.
+
+    Args:
+        network: Whose state it is.
+        state: Arrays (L * directions, N, H), or None for zeros.
+        count: N.
+        dtype: What its numbers become.
+
+    Returns:
+        The arrays in this dtype.
+    """
     rows, hidden = network.state_shape
     names = network.recurrence.state_names
     shape = (rows, count, hidden)
@@ -57,7 +67,7 @@ def check_state(network: Network, state: State | None, count: int, dtype: type |
 
 
 def check_lengths(lengths: Array | None, count: int, steps: int) -> Array | None:
-    """(N,) whole numbers from 0 to T, as int64."""
+    """Check lengths: (N,) whole numbers from 0 to T; they become int64."""
     if lengths is None:
         return None
     lengths = np.asarray(lengths)
@@ -71,7 +81,7 @@ def check_lengths(lengths: Array | None, count: int, steps: int) -> Array | None
 
 
 def check_targets(network: Network, loss: Loss | None, targets: Array, count: int, steps: int) -> Array:
-    """What the loss compares with: classes (N, T) or (N,), or numbers (N, T, O) or (N, O)."""
+    """Check what the loss compares with: classes (N, T) or (N,), or numbers (N, T, O) or (N, O)."""
     if loss is None:
         raise UsageError("this engine was made without `loss`; give one to train or to evaluate")
     targets = np.asarray(targets)
@@ -97,9 +107,17 @@ def check_targets(network: Network, loss: Loss | None, targets: Array, count: in
 def check_pieces(
     network: Network, loss: Loss | None, pieces: Pieces, state: State | None, dtype: np.dtype
 ) -> tuple[Pieces, State | None]:
-    """Pieces in C order and in an engine's own types, each checked like a batch before any is trained on; and their state.
+    """Check pieces, each like a batch, before any is trained on.
 
-    Numbers become `dtype`; tokens, classes and lengths int64. The state is None where the first piece starts from zero.
+    Args:
+        network: What will be trained.
+        loss: What is minimised.
+        pieces: P batches of one shape.
+        state: That the first piece goes on from.
+        dtype: What numbers become; tokens, classes and lengths become int64.
+
+    Returns:
+        The pieces in C order and in these types; and the state, None where the first piece starts from zero.
     """
     inputs = np.asarray(pieces.inputs)
     fresh = check_fresh(pieces.fresh, len(inputs))
@@ -123,7 +141,7 @@ def check_pieces(
 
 
 def check_loss(network: Network, loss: Loss) -> None:
-    """Every rule of a loss that is broken, in one error."""
+    """Raise one UsageError with every rule of a loss that is broken."""
     problems = []
     if loss.kind not in LOSSES:
         problems.append(f"`loss` must be one of {', '.join(LOSSES)}; got {loss.kind!r}")
@@ -145,7 +163,7 @@ def check_loss(network: Network, loss: Loss) -> None:
 
 
 def check_optimiser(optimiser: Optimiser) -> None:
-    """Every rule of an optimiser that is broken, in one error."""
+    """Raise one UsageError with every rule of an optimiser that is broken."""
     problems = []
     if optimiser.kind not in OPTIMISERS:
         problems.append(f"`optimiser` must be one of {', '.join(OPTIMISERS)}; got {optimiser.kind!r}")
@@ -170,7 +188,8 @@ def check_optimiser(optimiser: Optimiser) -> None:
 def check_engine(
     network: Network, loss: Loss | None, optimiser: Optimiser | None, backprop_steps: int | None, dtype: str
 ) -> None:
-    """What an engine is made from."""
+    """Check what an engine is made from; arguments as for `Engine`."""
+    _ = network.recurrence  # refuses a cell that there is not
     if not network.parameters:
         raise UsageError("`network` has no parameters yet; call `network.initialise(seed)` or load some")
     if loss is not None:
@@ -184,7 +203,7 @@ def check_engine(
 
 
 def check_fresh(fresh: Array, pieces: int) -> Array:
-    """(P,) truth values, one for each piece, of which there is at least one."""
+    """Check `Pieces.fresh`: (P,) truth values, one for each piece, of which there is at least one."""
     fresh = np.ascontiguousarray(fresh, bool)
     if fresh.ndim != 1 or len(fresh) != pieces or pieces == 0:
         raise UsageError(
@@ -194,7 +213,7 @@ def check_fresh(fresh: Array, pieces: int) -> Array:
 
 
 def check_stream(network: Network, sessions: int) -> None:
-    """What a stream is made from."""
+    """Check what a stream is made from: a network that can stream, and at least one session."""
     if network.bidirectional or network.head == "last":
         raise UsageError(
             "`stream` needs a network that reads forward only and answers at every step; this one is "
@@ -205,7 +224,7 @@ def check_stream(network: Network, sessions: int) -> None:
 
 
 def check_step(network: Network, sessions: int, x: Any) -> tuple[Array, bool]:
-    """What a stream steps with.
+    """Check what a stream steps with.
 
     Args:
         network: Whose stream it is.
@@ -221,7 +240,7 @@ def check_step(network: Network, sessions: int, x: Any) -> tuple[Array, bool]:
 
 
 def check_steps(network: Network, sessions: int, xs: Any) -> tuple[Array, bool]:
-    """What a stream makes many steps with.
+    """Check what a stream makes many steps with.
 
     Args:
         network: Whose stream it is.

@@ -1,6 +1,6 @@
 """Dropout masks that depend on nothing but their place, so that every engine draws the same ones.
 
-Element k (in C order) of the mask of a layer in an update is kept where the k-th output of a SplitMix64 generator, seeded
+Element k (in C order) of the mask of a layer in an update is not dropped where the k-th output of a SplitMix64 generator, seeded
 from (seed, update, layer), lies below the keep probability. No generator state exists, so a resumed run needs none.
 
 Source: G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators" (2014), its mix64variant13.
@@ -30,9 +30,17 @@ def mask_start(seed: int, update: int, layer: int) -> Array:
 
 
 def dropout_mask(seed: int, update: int, layer: int, shape: tuple[int, ...], dropout: float) -> Array:
-    """What a layer's outputs are multiplied with: 0 where dropped, 1 / (1 - dropout) where kept.
+    """Draw what a layer's outputs are multiplied with.
 
-    shape: (N, T, H * directions). layer: the one whose outputs are masked, from 0. Returns float64.
+    Args:
+        seed: The engine's.
+        update: How many updates were made before.
+        layer: The one whose outputs are masked, from 0.
+        shape: (N, T, H * directions).
+        dropout: The share that is dropped, at least 0 and below 1.
+
+    Returns:
+        float64 of this shape: 0 where dropped, else 1 / (1 - dropout).
     """
     counts = np.arange(1, int(np.prod(shape)) + 1, dtype=np.uint64)
     uniform = (mix(mask_start(seed, update, layer) + counts * GAMMA) >> np.uint64(40)).astype(np.float64) * 2.0**-24

@@ -17,8 +17,15 @@ from elman.network import Network
 
 
 class LossValue(NamedTuple):
-    """value: the number minimised. weight: its weight in a mean over batches. correct: right classes, of
-    `scored` positions. gradient: d value / d outputs, of the outputs' shape."""
+    """A loss and its derivative.
+
+    Attributes:
+        value: The number minimised.
+        weight: How much it weighs in a mean over batches.
+        correct: Positions whose largest output is the target class.
+        scored: Positions that count.
+        gradient: d value / d outputs, of the outputs' shape.
+    """
 
     value: float
     weight: float
@@ -28,13 +35,23 @@ class LossValue(NamedTuple):
 
 
 def counted_positions(network: Network, count: int, steps: int, lengths: Array | None) -> Array:
-    """Which positions the loss counts: (N, T), or (N,) for a head on the last step."""
+    """Find which positions the loss counts.
+
+    Args:
+        network: Whose head reads every step, or the last.
+        count: N.
+        steps: T.
+        lengths: (N,), how many steps of each sequence exist; None for all.
+
+    Returns:
+        Booleans (N, T), or (N,) for a head on the last step.
+    """
     ends = np.full(count, steps) if lengths is None else lengths
     return ends > 0 if network.head == "last" else np.arange(steps) < ends[:, None]
 
 
 def loss_weight(loss: Loss, targets: Array, counted: Array) -> float:
-    """What a mean divides by: the counted elements, or the sum of their class weights."""
+    """What a mean divides by: the number of counted elements, or the sum of their class weights."""
     if loss.kind == "cross_entropy":
         scored = counted & (targets != loss.ignore_index)
         if loss.class_weights is None:
@@ -47,10 +64,15 @@ def loss_weight(loss: Loss, targets: Array, counted: Array) -> float:
 def evaluate_loss(
     loss: Loss, outputs: Array, targets: Array, counted: Array, divide_by: float | None = None
 ) -> LossValue:
-    """The loss, its weight and its gradient.
+    """Compute a loss, its weight and its gradient; with nothing counted, value and gradient are zero.
 
-    divide_by: what a mean divides by, None for this batch's own `loss_weight`; give the whole batch's weight when a
-    batch is worked through in slices. With nothing counted, value and gradient are zero.
+    Args:
+        loss: What is minimised.
+        outputs: (N, T, O') or (N, O').
+        targets: Numbers (N, T, O) or (N, O), or classes (N, T) or (N,).
+        counted: Which positions count.
+        divide_by: What a mean divides by: the whole batch's weight where a batch is worked through in slices; None for
+            this batch's own.
     """
     weight = loss_weight(loss, targets, counted)
     divisor = (weight if divide_by is None else divide_by) if loss.reduction == "mean" else 1.0

@@ -33,7 +33,15 @@ def fresh_memory(optimiser: Optimiser, parameters: Mapping[str, Array]) -> dict[
 
 
 def clip(optimiser: Optimiser, gradients: dict[str, Array]) -> float:
-    """Cut entries by value, then scale by the global norm, in place. Returns the norm before any clipping."""
+    """Cut entries by value, then scale by the global norm, in place.
+
+    Args:
+        optimiser: Says where to clip.
+        gradients: By the parameters' names; changed.
+
+    Returns:
+        Their joint Euclidean norm before any clipping.
+    """
     norm = _global_norm(gradients)
     if optimiser.clip_value is not None:
         for g in gradients.values():
@@ -58,7 +66,16 @@ def update(
     gradients: Mapping[str, Array],
     memory: dict[str, Array],
 ) -> None:
-    """One update of every parameter, in place. updates: how many were made before this one."""
+    """Update every parameter once, in place.
+
+    Args:
+        optimiser: How gradients become updates.
+        learning_rate: The step size now.
+        updates: How many were made before this one.
+        parameters: By name; changed.
+        gradients: By the parameters' names.
+        memory: What `fresh_memory` gave and earlier updates changed; changed.
+    """
     for name, p in parameters.items():
         g = gradients[name]
         if optimiser.kind == "adamw":

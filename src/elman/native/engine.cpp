@@ -111,14 +111,14 @@ LossValue Engine<T>::evaluate(const PassInput<T>& input, const T* values, const 
   run_head(outputs, team);
   copy_last(last);
   return evaluate_loss<T>(*loss_, k_,
-                          {{outputs.data, outputs.step, outputs.sequence},
-                           {},
-                           values,
-                           classes,
-                           head_steps(),
-                           count_,
-                           shape_.output_size,
-                           input.lengths},
+                          {.outputs = {outputs.data, outputs.step, outputs.sequence},
+                           .gradient = {},
+                           .values = values,
+                           .classes = classes,
+                           .steps = head_steps(),
+                           .count = count_,
+                           .output_size = shape_.output_size,
+                           .lengths = input.lengths},
                           totals_, team);
 }
 
@@ -132,14 +132,14 @@ LossValue Engine<T>::forward_backward(const PassInput<T>& input, const T* values
   const Rows<T> d_outputs{d_outputs_.reserve(rows * stride), count_ * stride, stride};
   run_head(outputs, team);
   const LossValue value = evaluate_loss<T>(*loss_, k_,
-                                           {{outputs.data, outputs.step, outputs.sequence},
-                                            d_outputs,
-                                            values,
-                                            classes,
-                                            head_steps(),
-                                            count_,
-                                            shape_.output_size,
-                                            input.lengths},
+                                           {.outputs = {outputs.data, outputs.step, outputs.sequence},
+                                            .gradient = d_outputs,
+                                            .values = values,
+                                            .classes = classes,
+                                            .steps = head_steps(),
+                                            .count = count_,
+                                            .output_size = shape_.output_size,
+                                            .lengths = input.lengths},
                                            totals_, team);
   const int64_t hp = stack_.padded(), wide = shape_.directions * hp;
   T* d_top = shape_.head_last() ? d_top_last_.reserve(count_ * wide) : stack_.d_top();
@@ -233,8 +233,13 @@ int64_t Engine<T>::train(const TrainInput<T>& in, const TrainOutput& out, State<
 template <class T>
 int64_t Engine<T>::train_tiny(const TrainInput<T>& in, const TrainOutput& out, State<T> last) {
   const int64_t trained = tiny_->train(parameters_.data(), *optimiser_, learning_rate, updates, *loss_,
-                                       {in.dense, in.values, in.classes, in.fresh, in.pieces, in.state.h},
-                                       {out.losses, out.weights, out.norms, out.correct, out.scored}, last.h);
+                                       {.x = in.dense,
+                                        .values = in.values,
+                                        .classes = in.classes,
+                                        .fresh = in.fresh,
+                                        .pieces = in.pieces,
+                                        .h = in.state.h},
+                                       out, last.h);
   const bool stopped = !std::isfinite(out.losses[trained - 1] + out.norms[trained - 1]);
   updates += static_cast<uint64_t>(stopped ? trained - 1 : trained);
   ++version_;

@@ -34,7 +34,17 @@ void Head<T>::forward(const T* parameters, uint64_t version, Rows<const T> top, 
       team.share(parts, count, 1, [&](int64_t n0, int64_t n1) { work(Part{0, steps, n0, n1, 0, 0}); });
   };
   if (few_outputs()) {
-    over_rows([&](const Part& part) { k_.dot({top, shape_.directions, hidden, hp, w, b, outputs, out}, part); });
+    over_rows([&](const Part& part) {
+      k_.dot({.a = top,
+              .segments = shape_.directions,
+              .length = hidden,
+              .segment_stride = hp,
+              .w = w,
+              .bias = b,
+              .c = outputs,
+              .outputs = out},
+             part);
+    });
     return;
   }
   const int64_t vectors = padded_outputs() / k_.width;
@@ -47,8 +57,15 @@ void Head<T>::forward(const T* parameters, uint64_t version, Rows<const T> top, 
     T* bias = bias_.zeros(vectors * k_.width);
     if (b) std::copy_n(b, out, bias);
   }
-  const ProductArgs<T> product{top,          shape_.directions, hidden, hp,   weights_.panels(),
-                               bias_.data(), outputs,           out,    false};
+  const ProductArgs<T> product{.a = top,
+                               .segments = shape_.directions,
+                               .length = hidden,
+                               .segment_stride = hp,
+                               .b = weights_.panels(),
+                               .bias = bias_.data(),
+                               .c = outputs,
+                               .columns = out,
+                               .accumulate = false};
   over_rows([&](Part part) {
     part.v1 = vectors;
     k_.product(product, part);
@@ -66,8 +83,15 @@ void Head<T>::backward(const T* parameters, uint64_t version, Rows<const T> top,
   if (weights_back_.renew(version, vectors, panel_width(k_, vectors, rows == 1), vectors * k_.width * out))
     k_.pack_rows(weights_back_.data(), weights_back_.panels(), out, 0, parameters + layout_.head, features(), hidden,
                  out);
-  const ProductArgs<T> product{{d_outputs, 0, stride_out}, 1,    out,  0, weights_back_.panels(), nullptr,
-                               {d_top, 0, wide},           wide, false};
+  const ProductArgs<T> product{.a = {d_outputs, 0, stride_out},
+                               .segments = 1,
+                               .length = out,
+                               .segment_stride = 0,
+                               .b = weights_back_.panels(),
+                               .bias = nullptr,
+                               .c = {d_top, 0, wide},
+                               .columns = wide,
+                               .accumulate = false};
   team.share(parts, rows, 8, [&](int64_t n0, int64_t n1) { k_.product(product, {0, 1, n0, n1, 0, vectors}); });
 
   const int64_t work = k_.outer_work(out, hidden, rows);
@@ -76,8 +100,18 @@ void Head<T>::backward(const T* parameters, uint64_t version, Rows<const T> top,
     const int64_t tiles = (out + 7) / 8;
     const int64_t m0 = std::min(out, tiles * part / all * 8), m1 = std::min(out, tiles * (part + 1) / all * 8);
     for (int64_t d = 0; d < shape_.directions && m0 < m1; ++d)
-      k_.outer({d_outputs, stride_out, top.data + d * hp, top.sequence, d_parameters + layout_.head + d * hidden,
-                features(), hidden, rows, false, m0, m1, work ? room + stride_out + part * work : nullptr});
+      k_.outer({.a = d_outputs,
+                .a_stride = stride_out,
+                .b = top.data + d * hp,
+                .b_stride = top.sequence,
+                .c = d_parameters + layout_.head + d * hidden,
+                .c_stride = features(),
+                .n = hidden,
+                .k = rows,
+                .accumulate = false,
+                .m0 = m0,
+                .m1 = m1,
+                .work = work ? room + stride_out + part * work : nullptr});
   });
   if (layout_.head_bias >= 0) {
     k_.column_sums(d_outputs, stride_out, rows, room, 0, stride_out / k_.width);

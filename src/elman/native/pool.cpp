@@ -3,22 +3,19 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <mutex>
-#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "denormals.h"
+#include "threads.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
 #if defined(__linux__)
 #include <pthread.h>
-#include <sched.h>
 #endif
 
 namespace elman {
@@ -31,48 +28,6 @@ void pause_processor() {
 #elif defined(__aarch64__) && defined(__GNUC__)
   __asm__ __volatile__("yield");
 #endif
-}
-
-#if defined(__linux__)
-int read_number(const char* path, int otherwise) {
-  int value = otherwise;
-  if (std::FILE* file = std::fopen(path, "r")) {
-    if (std::fscanf(file, "%d", &value) != 1) value = otherwise;
-    std::fclose(file);
-  }
-  return value;
-}
-
-// Cores, not hardware threads: two threads of one core share the units that the kernels keep busy.
-int physical_cores() {
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return static_cast<int>(std::thread::hardware_concurrency());
-  std::set<std::pair<int, int>> cores;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &allowed)) continue;
-    char path[96];
-    std::snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/physical_package_id", cpu);
-    const int package = read_number(path, 0);
-    std::snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/core_id", cpu);
-    cores.insert({package, read_number(path, 1000000 + cpu)});
-  }
-  int count = static_cast<int>(cores.size());
-  if (std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {  // a container's share of the machine
-    long quota = 0, period = 0;
-    if (std::fscanf(file, "%ld %ld", &quota, &period) == 2 && period > 0)
-      count = std::min(count, std::max(1, static_cast<int>(quota / period)));
-    std::fclose(file);
-  }
-  return count;
-}
-#else
-int physical_cores() { return static_cast<int>(std::thread::hardware_concurrency()); }
-#endif
-
-// A count above 0 in the environment, else 0; of a list, as OpenMP has it for nested levels, the first.
-int number_in(const char* name) {
-  const char* text = std::getenv(name);
-  return text ? std::max(0, std::atoi(text)) : 0;
 }
 
 thread_local int thread_slot = 0;
@@ -261,7 +216,6 @@ Pool* pool = nullptr;     // with threads of its own
 Pool* visited = nullptr;  // with those of OpenMP
 OpenMP known_openmp;
 std::mutex pools_made;
-std::atomic<int> thread_count{0};  // 0 until it is first asked for
 
 Pool& the_pool(Pool*& one) {
   const std::lock_guard<std::mutex> guard(pools_made);
@@ -294,20 +248,6 @@ void Barrier::wait() {
   for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins)
     spins < 4000 ? pause_processor() : std::this_thread::yield();
 }
-
-int default_threads() {
-  if (const int exact = number_in("ELMAN_NUM_THREADS")) return exact;
-  const int cores = std::max(1, physical_cores());
-  const int limit = number_in("OMP_NUM_THREADS");
-  return limit ? std::min(limit, cores) : cores;
-}
-
-int threads() {
-  if (thread_count.load() == 0) thread_count.store(default_threads());
-  return thread_count.load();
-}
-
-void set_threads(int count) { thread_count.store(std::max(1, count)); }
 
 void set_openmp(OpenMP openmp) { known_openmp = openmp; }
 

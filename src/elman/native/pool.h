@@ -11,12 +11,6 @@
 
 namespace elman {
 
-// Threads that a call may use: $ELMAN_NUM_THREADS; else the physical cores this process may run on, at most
-// $OMP_NUM_THREADS, with which joblib, Dask, Ray and torchrun share the cores out among the processes they start.
-int default_threads();
-int threads();
-void set_threads(int count);
-
 // The threads of the OpenMP library that another library in this process works with. Between two parallel operations
 // they spin for some milliseconds, and a second pool beside them would have to share their processors with that.
 struct OpenMP {

@@ -114,8 +114,14 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
   const T* h_before =
       memory_.h[static_cast<std::size_t>(layer)] + (direction == 1 ? 2 : from) * count * wide() + direction * hp;
   for (int64_t g = 0; to.hh && g < gates; ++g)
-    sums.push_back({d_slots + (shape_.facts().recurrent_slot + g) * hp, slots, hidden, h_before, wide(), hidden,
-                    to.hh + g * hidden * hidden, hidden});
+    sums.push_back({.a = d_slots + (shape_.facts().recurrent_slot + g) * hp,
+                    .a_stride = slots,
+                    .m = hidden,
+                    .b = h_before,
+                    .b_stride = wide(),
+                    .n = hidden,
+                    .c = to.hh + g * hidden * hidden,
+                    .c_stride = hidden});
 
   // Scratch: the input gradient by slot (features or tokens, G * Hp), the column sums, then room for each thread.
   const int64_t table = to.ih && (transposed || one_hot) ? features * input_columns : 0;
@@ -123,13 +129,26 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
   if (!one_hot && to.ih) {
     const Rows<const T> x = layer_input(layer);
     if (transposed) {
-      sums.push_back({x.at(from), x.sequence, features, d_slots, slots, input_columns, nullptr, input_columns});
+      sums.push_back({.a = x.at(from),
+                      .a_stride = x.sequence,
+                      .m = features,
+                      .b = d_slots,
+                      .b_stride = slots,
+                      .n = input_columns,
+                      .c = nullptr,
+                      .c_stride = input_columns});
     } else {
       const int64_t inputs = layer > 0 ? shape_.directions : 1, piece = features / inputs;
       for (int64_t i = 0; i < inputs; ++i)
         for (int64_t g = 0; g < gates; ++g)
-          sums.push_back({d_slots + shape_.facts().input_slots[g] * hp, slots, hidden, x.at(from) + i * hp, x.sequence,
-                          piece, to.ih + g * hidden * features + i * piece, features});
+          sums.push_back({.a = d_slots + shape_.facts().input_slots[g] * hp,
+                          .a_stride = slots,
+                          .m = hidden,
+                          .b = x.at(from) + i * hp,
+                          .b_stride = x.sequence,
+                          .n = piece,
+                          .c = to.ih + g * hidden * features + i * piece,
+                          .c_stride = features});
     }
   }
   for (const Sum<T>& s : sums) {
@@ -144,8 +163,18 @@ void Stack<T>::weight_gradients(int64_t row, const PassGradients<T>& into, int64
 
   const auto outer = [&](const Sum<T>& s, T* c, int64_t c_stride, int64_t k0, int64_t k1, int64_t m0, int64_t m1) {
     const bool packs = k_.outer_work(s.m, s.n, k) > 0;
-    k_.outer({s.a + k0 * s.a_stride, s.a_stride, s.b + k0 * s.b_stride, s.b_stride, c, c_stride, s.n, k1 - k0, false,
-              m0, m1, packs ? works + Team::slot() * work : nullptr});
+    k_.outer({.a = s.a + k0 * s.a_stride,
+              .a_stride = s.a_stride,
+              .b = s.b + k0 * s.b_stride,
+              .b_stride = s.b_stride,
+              .c = c,
+              .c_stride = c_stride,
+              .n = s.n,
+              .k = k1 - k0,
+              .accumulate = false,
+              .m0 = m0,
+              .m1 = m1,
+              .work = packs ? works + Team::slot() * work : nullptr});
   };
   // Parts: the sums, each cut by rows (or by time, for the long sums of tiny layers) where there are few of them; then
   // the biases and the tokens, each cut by columns.

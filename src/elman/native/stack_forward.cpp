@@ -9,9 +9,6 @@ namespace elman {
 
 namespace {
 
-// Numbers of projected input that are worked through at a time, so that the walk finds them in the nearest caches.
-constexpr int64_t chunk_numbers = 64 * 1024;
-
 // Copies `count` natural rows of `size` numbers into padded ones; zeros where there is nothing to copy.
 template <class T>
 void fill_rows(T* to, int64_t to_stride, const T* from, int64_t count, int64_t size, int64_t padded) {
@@ -25,24 +22,6 @@ void fill_rows(T* to, int64_t to_stride, const T* from, int64_t count, int64_t s
 }
 
 }  // namespace
-
-template <class T>
-Stack<T>::Stack(const Shape& shape, const Layout& layout, const Kernels<T>& kernels)
-    : shape_(shape),
-      layout_(layout),
-      k_(kernels),
-      packer_(shape_, kernels),
-      sources_(static_cast<std::size_t>(shape.rows())),
-      weights_(static_cast<std::size_t>(shape.rows())),
-      slots_(static_cast<std::size_t>(shape.rows())),
-      h_(static_cast<std::size_t>(std::max<int64_t>(2, shape.num_layers))),
-      c_(static_cast<std::size_t>(std::max<int64_t>(2, shape.num_layers))),
-      masks_(static_cast<std::size_t>(shape.num_layers)),
-      dropped_(static_cast<std::size_t>(shape.num_layers)) {
-  const auto layers = static_cast<std::size_t>(shape.num_layers);
-  memory_ = {std::vector<T*>(static_cast<std::size_t>(shape.rows())), std::vector<T*>(layers), std::vector<T*>(layers),
-             std::vector<T*>(layers), std::vector<T*>(layers)};
-}
 
 // Rule: whole sequences to each thread, which then never wait for each other, where there are enough of them to use
 // each loaded weight several times; else columns to each thread, meeting after every step, where a step is long
@@ -148,8 +127,15 @@ void Stack<T>::project(int64_t row, Rows<T> slots, int64_t first, int64_t t0, in
   slots.data = slots.at(t0 - first);
   const int64_t pieces = layer > 0 ? shape_.directions : 1;
   const int64_t length = shape_.layer_input(layer) / pieces;
-  const ProductArgs<T> product{
-      a, pieces, length, padded(), w.input.panels(), w.bias.data(), slots, w.input.panels().vectors * k_.width, false};
+  const ProductArgs<T> product{.a = a,
+                               .segments = pieces,
+                               .length = length,
+                               .segment_stride = padded(),
+                               .b = w.input.panels(),
+                               .bias = w.bias.data(),
+                               .c = slots,
+                               .columns = w.input.panels().vectors * k_.width,
+                               .accumulate = false};
   k_.product(product, {0, t1 - t0, n0, n1, v0, v1});
 }
 
@@ -232,45 +218,6 @@ void Stack<T>::run_layer(int64_t row, Team& team) {
 }
 
 template <class T>
-int64_t Stack<T>::chunk() const {
-  const int64_t slots = shape_.slots() * padded(), steps = input_.steps;
-  return std::clamp<int64_t>(chunk_numbers / (input_.count * slots), std::min<int64_t>(steps, 8), steps);
-}
-
-template <class T>
-int64_t Stack<T>::saved_size(int64_t steps, int64_t count, bool masks) const {
-  const int64_t states = (steps + shape_.directions) * count * wide() * (shape_.has_cell_state() ? 2 : 1);
-  const int64_t slots = shape_.slots() > 1 ? shape_.slots() : 0, between = shape_.num_layers - 1;
-  return shape_.num_layers * states + steps * count * wide() * (slots * shape_.num_layers + (masks ? 2 * between : 0));
-}
-
-// Finds room for what this pass saves. Must match `saved_size`.
-template <class T>
-void Stack<T>::lay_out_memory() {
-  const int64_t count = input_.count, rows = input_.steps * count, slots = shape_.slots() * padded();
-  const int64_t states = (input_.steps + shape_.directions) * count * wide();
-  const bool save = input_.save;
-  T* next = input_.saved;
-  const auto room = [&](Buffer<T>& own, int64_t numbers) {
-    if (!input_.saved) return own.reserve(numbers);
-    T* const at = next;
-    next += numbers;
-    return at;
-  };
-  for (std::size_t layer = 0; layer < memory_.h.size(); ++layer) {
-    const std::size_t own = save ? layer : layer % 2;  // without saving, a layer only reads the one below it
-    memory_.h[layer] = room(h_[own], states);
-    // Without saving, one row a sequence is enough: c is only read and written in place.
-    if (shape_.has_cell_state()) memory_.c[layer] = room(c_[own], save ? states : count * padded());
-    if (!dropping() || layer + 1 == memory_.h.size()) continue;
-    memory_.masks[layer] = room(masks_[layer], rows * wide());
-    memory_.dropped[layer] = room(dropped_[layer], rows * wide());
-  }
-  for (std::size_t row = 0; row < memory_.slots.size(); ++row)
-    memory_.slots[row] = saves_slots() ? room(slots_[row], rows * slots) : slots_[0].reserve(chunk() * count * slots);
-}
-
-template <class T>
 void Stack<T>::begin(uint64_t version, const PassInput<T>& input, Team& team) {
   input_ = input;
   version_ = version;
@@ -330,31 +277,14 @@ void Stack<T>::pass(Team& team) {
   top_ = {memory_.h.back() + input.count * wide(), input.count * wide(), wide()};
 }
 
-template <class T>
-Rows<const T> Stack<T>::slot(int64_t row, int number) const {
-  const int64_t slots = shape_.slots() * padded();
-  return {memory_.slots[static_cast<std::size_t>(row)] + number * padded(), input_.count * slots, slots};
-}
-
-template <class T>
-Rows<const T> Stack<T>::states(int64_t row, bool cell) const {
-  const std::size_t layer = static_cast<std::size_t>(row / shape_.directions);
-  const T* data = (cell ? memory_.c : memory_.h)[layer] + input_.count * wide() + row % shape_.directions * padded();
-  return {data, input_.count * wide(), wide()};
-}
-
-template <class T>
-int64_t Stack<T>::bytes() const {
-  int64_t total = x_.bytes() + last_h_.bytes() + last_c_.bytes() + dh_.bytes() + dc_.bytes() + d_above_.bytes() +
-                  d_below_.bytes() + scratch_.bytes() + d_slots_.bytes();
-  for (const LayerWeights<T>& w : weights_)
-    total += w.input.bytes() + w.recurrent.bytes() + w.recurrent_back.bytes() + w.input_back.bytes();
-  for (const auto* group : {&slots_, &h_, &c_, &masks_, &dropped_})
-    for (const Buffer<T>& buffer : *group) total += buffer.bytes();
-  return total;
-}
-
-template class Stack<float>;
-template class Stack<double>;
+#define ELMAN_STACK_FORWARD(T)                                                                  \
+  template void Stack<T>::forward(const T*, uint64_t, const PassInput<T>&, Team&);              \
+  template void Stack<T>::forward(const LayerSource<T>*, uint64_t, const PassInput<T>&, Team&); \
+  template void Stack<T>::resume(const LayerSource<T>*, uint64_t, const PassInput<T>&, Team&);  \
+  template typename Stack<T>::Plan Stack<T>::plan(int64_t, int64_t) const;                      \
+  template Rows<const T> Stack<T>::layer_input(int64_t) const;
+ELMAN_STACK_FORWARD(float)
+ELMAN_STACK_FORWARD(double)
+#undef ELMAN_STACK_FORWARD
 
 }  // namespace elman

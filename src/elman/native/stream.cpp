@@ -110,8 +110,15 @@ void Stream<T>::advance(Rows<const T> x, const int64_t* tokens, int64_t token_st
       for (int64_t s = 0; s < sessions_; ++s)
         std::copy_n(input.data + tokens[s * token_stride] * size, size, slots_.data() + s * slots);
     } else {
-      const ProductArgs<T> product{
-          x, 1, shape_.layer_input(layer), 0, input, w.bias.data(), f.slots, input.vectors * k_.width, false};
+      const ProductArgs<T> product{.a = x,
+                                   .segments = 1,
+                                   .length = shape_.layer_input(layer),
+                                   .segment_stride = 0,
+                                   .b = input,
+                                   .bias = w.bias.data(),
+                                   .c = f.slots,
+                                   .columns = input.vectors * k_.width,
+                                   .accumulate = false};
       k_.product(product, {0, 1, 0, sessions_, 0, input.vectors});
     }
     T* h = h_[static_cast<std::size_t>(layer)].data();

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from elman.cells import CELL_NAMES, Cell, make_cell
+from elman.cells import Cell, make_cell
 from elman.errors import UsageError
 from elman.files import Array
 from elman.network.initialisation import draw_parameters, set_forget_gate
@@ -186,7 +186,11 @@ def check_parameters(network: Network, parameters: Mapping[str, Array]) -> dict[
 def _problems(network: Network) -> list[str]:
     """Every rule of a description that is broken."""
     problems = []
-    choices: tuple[tuple[str, tuple[str, ...]], ...] = (("cell", CELL_NAMES), ("inputs", INPUTS), ("head", HEADS))
+    try:
+        make_cell(network.cell, network.nonlinearity)
+    except UsageError as error:
+        problems.append(str(error))
+    choices: tuple[tuple[str, tuple[str, ...]], ...] = (("inputs", INPUTS), ("head", HEADS))
     for name, known in choices:
         if getattr(network, name) not in known:
             problems.append(f"`{name}` must be one of {', '.join(known)}; got {getattr(network, name)!r}")
@@ -194,13 +198,6 @@ def _problems(network: Network) -> list[str]:
         value = getattr(network, name)
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             problems.append(f"`{name}` must be a whole number of at least 1; got {value!r}")
-    if network.cell in CELL_NAMES:
-        allowed = make_cell(network.cell).nonlinearities
-        if network.nonlinearity not in allowed:
-            problems.append(
-                f"`nonlinearity` of cell {network.cell!r} must be one of {', '.join(allowed)}; "
-                f"got {network.nonlinearity!r}"
-            )
     if not isinstance(network.dropout, int | float) or not 0 <= network.dropout < 1:
         problems.append(f"`dropout` must be at least 0 and below 1; got {network.dropout!r}")
     if network.inputs == "embedding" and network.embedding_size < 1:

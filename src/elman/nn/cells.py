@@ -19,9 +19,11 @@ _RNN_MODES = {"tanh": "RNN_TANH", "relu": "RNN_RELU", "sigmoid": "RNN_SIGMOID"}
 
 @final
 class RNNCell(torch.nn.RNNCell):
-    """`torch.nn.RNNCell` on the native kernels; `nonlinearity` may be "sigmoid" too.
+    """`torch.nn.RNNCell` on the native kernels.
 
-    layer_norm: as for the layer `RNN`.
+    Args:
+        nonlinearity: `tanh`, `relu`, or `sigmoid`, which torch.nn lacks.
+        layer_norm: As for the layer `RNN`.
 
     >>> cell = RNNCell(3, 5)
     >>> cell(torch.zeros(2, 3)).shape
@@ -53,7 +55,10 @@ class RNNCell(torch.nn.RNNCell):
 
 @final
 class GRUCell(torch.nn.GRUCell):
-    """`torch.nn.GRUCell` on the native kernels. layer_norm: as for the layer `GRU`.
+    """`torch.nn.GRUCell` on the native kernels.
+
+    Args:
+        layer_norm: As for the layer `GRU`.
 
     >>> cell = GRUCell(3, 5)
     >>> cell(torch.zeros(2, 3)).shape
@@ -82,7 +87,10 @@ class GRUCell(torch.nn.GRUCell):
 
 @final
 class LSTMCell(torch.nn.LSTMCell):
-    """`torch.nn.LSTMCell` on the native kernels. layer_norm: as for the layer `LSTM`.
+    """`torch.nn.LSTMCell` on the native kernels.
+
+    Args:
+        layer_norm: As for the layer `LSTM`.
 
     >>> cell = LSTMCell(3, 5)
     >>> h, c = cell(torch.zeros(2, 3))

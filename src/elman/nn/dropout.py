@@ -7,9 +7,17 @@ from torch import Tensor
 
 
 def draw_masks(probability: float, num_layers: int, x: Tensor, rows: tuple[int, ...], width: int) -> Tensor:
-    """(L - 1, *rows, R * H), like x in dtype and device: 0 with this probability, else 1 / (1 - probability).
+    """Draw masks layer by layer, as PyTorch's dropout does.
 
-    rows: (T, N), or (M,) for packed sequences. Drawn layer by layer, as PyTorch's dropout draws them.
+    Args:
+        probability: Of a zero.
+        num_layers: L.
+        x: Whose dtype and device they have.
+        rows: (T, N), or (M,) for packed sequences.
+        width: R * H.
+
+    Returns:
+        (L - 1, *rows, R * H): 0 with this probability, else 1 / (1 - probability).
     """
     shape = (*rows, width)
     if probability == 1:

@@ -43,24 +43,34 @@ class KernelLayers(torch.nn.RNNBase):
             add_norms(self)
 
     def forward(self, input: Tensor | PackedSequence, hx: State = None, *, resets: Tensor | None = None) -> Any:
-        """Outputs and last state of sequences, as torch.nn gives them.
+        """Compute outputs and last state of sequences, as torch.nn does.
 
-        input   (T, N, D), (N, T, D) with batch_first, (T, D) for one sequence, or a PackedSequence
-        hx      the first state, zeros for None
-        resets  (T, N) or (N, T) or (T,) booleans, not with a PackedSequence: the state is zero again before the steps where they
-                are true, in both directions as if a new sequence began there, and no gradient passes
+        Args:
+            input: (T, N, D), (N, T, D) with batch_first, (T, D) for one sequence, or a PackedSequence.
+            hx: The first state; None for zeros.
+            resets: (T, N), (N, T) or (T,) booleans like the input, not with a PackedSequence. Before the steps where they
+                are true the state is zero again, in both directions as if a new sequence began there, and no gradient
+                passes.
 
-        Raises PyTorch's own errors, and UsageError for `resets` of another shape or dtype.
+        Raises:
+            UsageError: `resets` has another shape or dtype. All other errors are PyTorch's own.
         """
         if resets is not None:
             return forward_with_resets(self, input, hx, resets)
         return running.run(self, input, hx)
 
     def trace(self, input: Tensor, hx: State = None) -> Trace:
-        """Outputs, last state, and every state and gate of every step, by a differentiable loop in Python.
+        """Compute every state and gate of every step, by a differentiable loop in Python.
 
-        The numbers are those of `forward`, to rounding; the arguments too, but for packed sequences. Raises UsageError for
-        those and for `proj_size`.
+        Args:
+            input: As for `forward`, but no PackedSequence.
+            hx: The first state; None for zeros.
+
+        Returns:
+            Outputs, last state, states and gates; the numbers are those of `forward`, to rounding.
+
+        Raises:
+            UsageError: The input is packed, or the layers have `proj_size`.
         """
         return trace(self, input, hx)
 
@@ -84,10 +94,11 @@ class KernelLayers(torch.nn.RNNBase):
 class RNN(KernelLayers):
     """`torch.nn.RNN` on the native kernels: h' = f(W_ih x + b_ih + W_hh h + b_hh), f tanh, relu or sigmoid.
 
-    Arguments, attributes, parameters, initialisation and errors are torch.nn.RNN's; two choices are new:
+    Arguments, attributes, parameters, initialisation and errors are torch.nn.RNN's, but for two choices more.
 
-    nonlinearity  may be "sigmoid" too
-    layer_norm    normalise what goes into f (`recurrence.py` says how); a loop in Python
+    Args:
+        nonlinearity: `tanh`, `relu`, or `sigmoid`, which torch.nn lacks.
+        layer_norm: Normalise what goes into f (`recurrence.py` says how); a loop in Python.
 
     >>> rnn = RNN(3, 5, nonlinearity="sigmoid")
     >>> outputs, h = rnn(torch.zeros(7, 2, 3))
@@ -123,8 +134,10 @@ class RNN(KernelLayers):
 class GRU(KernelLayers):
     """`torch.nn.GRU` on the native kernels, the reset gate after the product.
 
-    Arguments, attributes, parameters, initialisation and errors are torch.nn.GRU's; `layer_norm` is new: layer normalisation,
-    by a loop in Python (`recurrence.py` says how).
+    Arguments, attributes, parameters, initialisation and errors are torch.nn.GRU's, but for one choice more.
+
+    Args:
+        layer_norm: Normalise both products (`recurrence.py` says how); a loop in Python.
 
     >>> gru = GRU(3, 5, num_layers=2, batch_first=True)
     >>> outputs, h = gru(torch.zeros(2, 7, 3))
@@ -149,8 +162,10 @@ class GRU(KernelLayers):
 class LSTM(KernelLayers):
     """`torch.nn.LSTM` on the native kernels; with `proj_size`, which they do not have, on PyTorch's.
 
-    Arguments, attributes, parameters, initialisation and errors are torch.nn.LSTM's; `layer_norm` is new: layer normalisation,
-    by a loop in Python (`recurrence.py` says how).
+    Arguments, attributes, parameters, initialisation and errors are torch.nn.LSTM's, but for one choice more.
+
+    Args:
+        layer_norm: Normalise both products and c (`recurrence.py` says how); a loop in Python.
 
     >>> lstm = LSTM(3, 5, bidirectional=True)
     >>> outputs, (h, c) = lstm(torch.zeros(7, 2, 3))

@@ -1,4 +1,4 @@
-"""Memory for what a pass keeps for its backward pass, lent again and again.
+"""Memory for what a pass saves for its backward pass, lent again and again.
 
 Training gives back in every step what it took in the step before. Large blocks would go to the system and come back as pages that
 are first filled with zeros: nearly half the time of an LSTM of 64 units in training, with 256 sequences of 100 steps.

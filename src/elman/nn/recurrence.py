@@ -36,7 +36,7 @@ Norms = Mapping[str, Tensor]
 
 
 class RowTrace(NamedTuple):
-    """One layer in one direction: states after each step (T, N, H), by name, and gates."""
+    """One layer in one direction: states after each step, and gates, by name, each (T, N, H)."""
 
     states: dict[str, Tensor]
     gates: dict[str, Tensor]
@@ -53,9 +53,17 @@ def normalised(a: Tensor, gain: Tensor, groups: Sequence[int]) -> Tensor:
 def step(
     mode: str, x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor], norms: Norms | None
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """The next state, (h,) or (h, c), and the gates in the order of `modes.py`.
+    """Make one step.
 
-    x (N, D); state h, and c of an LSTM, (N, H); weights W_ih, W_hh and maybe b_ih, b_hh.
+    Args:
+        mode: What torch.nn calls the kind of layer.
+        x: (N, D).
+        state: h, and c of an LSTM, (N, H).
+        weights: W_ih, W_hh and maybe b_ih, b_hh.
+        norms: Gains of layer normalisation; None for none.
+
+    Returns:
+        The next state, (h,) or (h, c); and the gates in the order of `modes.py`.
     """
     w_ih, w_hh = weights[:2]
     b_ih, b_hh = weights[2:4] if len(weights) == 4 else (None, None)
@@ -92,9 +100,19 @@ def row(
     mode: str, x: Tensor, lengths: Tensor | None, first: Sequence[Tensor], weights: Sequence[Tensor], norms: Norms | None,
     *, reverse: bool,
 ) -> tuple[Tensor, list[Tensor], RowTrace]:  # fmt: skip
-    """One layer in one direction: outputs (T, N, H), last states (N, H) and what was inside.
+    """Walk through one layer in one direction.
 
-    lengths: (N, 1) on x's device, for padded sequences; outputs after a sequence's end are those of its last step.
+    Args:
+        mode: What torch.nn calls the kind of layer.
+        x: (T, N, D).
+        lengths: (N, 1) on x's device, for padded sequences; None for whole ones.
+        first: States (N, H) before the first step.
+        weights: W_ih, W_hh and maybe b_ih, b_hh.
+        norms: Gains of layer normalisation; None for none.
+        reverse: Whether the walk goes from the end.
+
+    Returns:
+        Outputs (T, N, H), after a sequence's end those of its last step; last states (N, H); and what was inside.
     """
     state, steps = list(first), x.shape[0]
     states: list[list[Tensor]] = [[] for _ in state]
@@ -119,10 +137,20 @@ def layer(
     mode: str, x: Tensor, sizes: Tensor | None, first: Sequence[Tensor], weights: Sequence[Tensor], *, bias: bool,
     norms: Sequence[Norms] | None = None, traces: list[RowTrace] | None = None,
 ) -> list[Tensor]:  # fmt: skip
-    """One layer, all directions: outputs like x, (T, N, R * H) or packed (M, R * H), and last states (R, N, H).
+    """Walk through one layer in all its directions.
 
-    sizes: (T,) where x is packed. first: states (R, N, H). weights: of the directions, one after the other. norms: by direction.
-    traces: where to add what was inside, by direction.
+    Args:
+        mode: What torch.nn calls the kind of layer.
+        x: (T, N, D), or packed (M, D).
+        sizes: (T,), how many sequences have each step, where x is packed; else None.
+        first: States (R, N, H) before the first step.
+        weights: Of the directions, one after the other.
+        bias: Whether there are biases among them.
+        norms: Gains of layer normalisation by direction; None for none.
+        traces: Where to add what was inside, by direction; None for nowhere.
+
+    Returns:
+        Outputs, (T, N, R * H) or packed (M, R * H); and last states (R, N, H).
     """
     lengths = None
     if sizes is not None:
@@ -151,7 +179,23 @@ def layers(
     mode: str, x: Tensor, sizes: Tensor | None, first: Sequence[Tensor], weights: Sequence[Tensor], *, bias: bool,
     directions: int, masks: Tensor | None = None, norms: Sequence[Norms] | None = None, traces: list[RowTrace] | None = None,
 ) -> list[Tensor]:  # fmt: skip
-    """All layers: outputs of the last, and last states (L * R, N, H). Time-major or packed; masks as in `kernels.PassInputs`."""
+    """Walk through all layers.
+
+    Args:
+        mode: What torch.nn calls the kind of layer.
+        x: (T, N, D), or packed (M, D).
+        sizes: (T,), how many sequences have each step, where x is packed; else None.
+        first: States (L * R, N, H) before the first step.
+        weights: Of the rows, one after the other.
+        bias: Whether there are biases among them.
+        directions: R.
+        masks: As in `kernels.PassInputs`.
+        norms: Gains of layer normalisation by row; None for none.
+        traces: Where to add what was inside, by row; None for nowhere.
+
+    Returns:
+        Outputs of the last layer, and last states (L * R, N, H).
+    """
     each = (4 if bias else 2) * directions
     last: list[list[Tensor]] = [[] for _ in first]
     count = first[0].shape[0] // directions

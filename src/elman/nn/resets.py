@@ -12,11 +12,23 @@ from elman.errors import UsageError
 
 
 def forward_with_resets(layers: Any, sequences: Tensor | PackedSequence, hx: Any, resets: Tensor) -> tuple[Any, Any]:
-    """`layers.forward` with the state zero again before the steps where `resets` is true.
+    """Run layers with the state zero again before the steps where `resets` is true.
 
     A reset before step t parts the steps before t from t and those after it, in both directions: the last state of the reverse
     direction is that of the first piece, and hx goes to the reverse direction of the last piece. Pieces run at the speed of
     packed sequences. One step needs no cutting, and nothing that torch.compile would have to look into.
+
+    Args:
+        layers: RNN, GRU or LSTM of `layers.py`.
+        sequences: What goes in, no PackedSequence.
+        hx: The first state; None for zeros.
+        resets: Booleans of the shape of the sequences without their features.
+
+    Returns:
+        Outputs and last state, as `layers.forward` returns them.
+
+    Raises:
+        UsageError: The sequences are packed, or `resets` has another shape or dtype.
     """
     if isinstance(sequences, PackedSequence):
         raise UsageError("`resets` must be None with a PackedSequence; got both; pad it with pad_packed_sequence")
@@ -65,11 +77,15 @@ def _cut(layers: Any, sequences: Tensor, hx: Any, resets: Tensor) -> tuple[Any, 
 
 
 class ResetPieces:
-    """The pieces of a batch (T, N) cut where `fresh` is true, sorted by length, the longest first.
+    """The pieces of a batch, sorted by length, the longest first.
 
-    rows    (M,) the row of each packed row in the batch, t * N + n
-    places  (M,) the packed row of each row of the batch
-    sizes   (T',) int64 on the CPU: how many pieces have each step
+    Args:
+        fresh: (T, N), true where the batch is cut.
+
+    Attributes:
+        rows: (M,), the row of each packed row in the batch, t * N + n.
+        places: (M,), the packed row of each row of the batch.
+        sizes: (T',) int64 on the CPU, how many pieces have each step.
     """
 
     def __init__(self, fresh: Tensor) -> None:

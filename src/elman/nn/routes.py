@@ -15,8 +15,13 @@ from elman.nn import kernels
 
 
 class Route(Enum):
-    """KERNELS: eager mode on plain tensors. OPERATORS: the same kernels as operators that a tracer sees, in torch.compile,
-    torch.export and under dispatch modes. PYTORCH: everything else."""
+    """The ways of a call.
+
+    Attributes:
+        KERNELS: Eager mode on plain tensors.
+        OPERATORS: The same kernels as operators that a tracer sees: in torch.compile, torch.export and dispatch modes.
+        PYTORCH: Everything else.
+    """
 
     KERNELS = 1
     OPERATORS = 2

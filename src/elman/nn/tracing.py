@@ -17,9 +17,11 @@ from elman.nn.recurrence import RowTrace
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """One layer in one direction, each like the outputs with H features.
+    """One layer in one direction; each array is like the outputs, with H features.
 
-    states: `h`, and `c` of an LSTM, after each step. gates: `r`, `z`, `n` of a GRU; `i`, `f`, `g`, `o` of an LSTM; none of an RNN.
+    Attributes:
+        states: `h`, and `c` of an LSTM, after each step.
+        gates: `r`, `z`, `n` of a GRU; `i`, `f`, `g`, `o` of an LSTM; none of an RNN.
     """
 
     states: dict[str, Tensor]
@@ -28,7 +30,13 @@ class LayerTrace:
 
 @dataclass(frozen=True)
 class Trace:
-    """outputs and state: what `forward` gives. layers: a LayerTrace for `l0`, `l0_reverse`, `l1`, ..."""
+    """Every state and gate of every step.
+
+    Attributes:
+        outputs: As `forward` gives them.
+        state: The last one, as `forward` gives it.
+        layers: A LayerTrace for `l0`, `l0_reverse`, `l1`, ...
+    """
 
     outputs: Tensor
     state: Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import pytest
@@ -12,9 +12,15 @@ from tests.closeness import assert_all_same_bits, assert_close
 from tests.engines.cases import CELLS, TORCH_CELLS, case, network
 from torch import nn
 
+import elman.nn
 from elman import from_torch, to_torch
+from elman.cells import Cell, State, StepGradients
+from elman.cells.by_name import CELLS as CELLS_BY_NAME
 from elman.engines import make_engine
+from elman.engines.torch.layers import make_layers
+from elman.engines.torch.module import RecurrentNetwork
 from elman.errors import UsageError
+from elman.files import Array
 from elman.network import Network
 
 
@@ -67,6 +73,27 @@ def test_bare_layers(batch_first: bool) -> None:
     assert from_torch(rnn, head, inputs="one_hot").inputs == "one_hot"
 
 
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("cell", CELLS)
+def test_layers_of_elman_nn(cell: str, batch_first: bool) -> None:
+    """Bare, and in a module as `to_torch` makes them."""
+    name, _, nonlinearity = cell.partition("-")
+    kind = {"elman": elman.nn.RNN, "gru": elman.nn.GRU, "lstm": elman.nn.LSTM}[name]
+    options = {"nonlinearity": nonlinearity} if nonlinearity else {}
+    rnn = kind(3, 4, 2, batch_first=batch_first, bidirectional=True, dtype=torch.float64, **options)
+    head = nn.Linear(8, 2, dtype=torch.float64)
+    made = from_torch(rnn, head)
+    assert (made.cell, made.nonlinearity) == (name, nonlinearity or "tanh")
+    x = torch.randn(5, 7, 3, dtype=torch.float64)
+    y, _ = rnn(x if batch_first else x.transpose(0, 1))
+    wanted = head(y if batch_first else y.transpose(0, 1)).detach().numpy()
+    assert_close(make_engine("reference", made).forward(x.numpy())[0], wanted)
+    if batch_first:
+        module = RecurrentNetwork(rnn, head, head_on="last")
+        outputs = module(x)[0].detach().numpy()
+        assert_close(make_engine("reference", from_torch(module)).forward(x.numpy())[0], outputs)
+
+
 def test_half_precision_becomes_float32() -> None:
     made = from_torch(nn.GRU(3, 4).bfloat16(), nn.Linear(4, 2).bfloat16())
     assert {str(p.dtype) for p in made.parameters.values()} == {"float32"}
@@ -116,9 +143,52 @@ def test_sigmoid_cells_stay_here() -> None:
     assert len(CELLS) == len(TORCH_CELLS) + 1
 
 
+def test_an_unknown_cell_has_no_module() -> None:
+    made = network("lstm")
+    object.__setattr__(made, "cell", "vanilla")
+    with pytest.raises(UsageError, match="`cell` must be one of elman, gru, lstm; got 'vanilla'"):
+        to_torch(made)
+    with pytest.raises(UsageError, match="`cell` must be one of elman, gru, lstm; got 'vanilla'"):
+        make_layers(made, 3, 1, False)
+
+
+def test_a_cell_that_pytorch_lacks_has_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that Elman has and PyTorch lacks becomes no other cell."""
+    monkeypatch.setitem(CELLS_BY_NAME, "leaky", Leaky)
+    made = network("leaky")
+    with pytest.raises(UsageError, match="`network` has 'leaky' cells, which torch.nn lacks"):
+        to_torch(made)
+    for name in ("torch", "native"):
+        with pytest.raises(UsageError, match="`cell` 'leaky' has no .* in the .* engine; take engine='reference'"):
+            make_engine(name, made)
+    assert np.isfinite(make_engine("reference", made).forward(np.ones((2, 3, 3)))[0]).all()
+
+
+@final
+class Leaky(Cell):
+    """h' = (h + W_ih x + b_ih) / 2; of its weights, W_hh and b_hh do nothing."""
+
+    name = "leaky"
+    gate_names = ("h",)
+    state_names = ("h",)
+    nonlinearities = ("tanh",)
+
+    def step(self, projected: Array, state: State, weight_hh: Array, bias_hh: Array | None) -> tuple[State, State]:
+        return ((state[0] + projected) / 2,), ()
+
+    def step_backward(self, d_state: State, saved: State, weight_hh: Array) -> StepGradients:
+        raise NotImplementedError
+
+    def gates_of(self, saved: State) -> dict[str, Array]:
+        return {}
+
+
 HEAD = nn.Linear(4, 2)
 REFUSED: dict[str, tuple[tuple[Any, ...], dict[str, Any], str]] = {
     "a projection": ((nn.LSTM(3, 6, proj_size=4), HEAD), {}, "`proj_size` of `module` must be 0.*; got 4"),
+    "layer normalisation": (
+        (elman.nn.GRU(3, 4, layer_norm=True), HEAD), {}, "`layer_norm` of `module` must be False.*; got True"),
+    "a cell of elman.nn": ((elman.nn.GRUCell(3, 4), HEAD), {}, "`module` must be an nn.RNN.*; got GRUCell"),
     "another module": ((nn.Conv1d(3, 4, 1), HEAD), {}, "`module` must be an nn.RNN, nn.GRU or nn.LSTM, .*; got Conv1d"),
     "no head": ((nn.GRU(3, 4),), {}, "`head` must be an nn.Linear; got NoneType"),
     "another head": ((nn.GRU(3, 5), HEAD), {}, "`head` must take the 5 features of `module`; got 4"),

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pool.h"
+#include "threads.h"
 
 namespace {
 

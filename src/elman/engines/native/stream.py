@@ -6,10 +6,11 @@ from typing import Any, final
 
 import numpy as np
 
-from elman.cells import Array, State
+from elman.cells import State
 from elman.engines import checks
 from elman.engines.contract import Engine, Stream
 from elman.errors import UsageError
+from elman.files import Array
 from elman.native import _core
 
 

@@ -23,7 +23,7 @@ from elman.engines.optimisers import clip, fresh_memory, update
 from elman.engines.options import Loss, Optimiser
 from elman.engines.pieces import Batch, Pieces
 from elman.engines.reference import recurrence
-from elman.engines.reference.recurrence import Kept, Times, Weights
+from elman.engines.reference.recurrence import SavedSteps, Times, Weights
 from elman.engines.results import Evaluation, Gradients, LayerTrace, Steps, Trace
 from elman.errors import UsageError
 from elman.files import Array
@@ -31,13 +31,23 @@ from elman.network import Network, check_parameters
 
 
 @dataclass(frozen=True)
-class _Pass:
-    """One forward pass: outputs and last state, and per layer what went in and what was kept."""
+class ForwardPass:
+    """One forward pass, and what the backward pass and the trace need of it.
+
+    Attributes:
+        outputs: (N, T, O), or (N, O).
+        state: The last state.
+        layer_inputs: By layer, what went in, (T, N, D) or tokens (T, N).
+        saved: By layer and direction, what each step saved.
+        times: By layer and direction, which steps exist and in which order.
+        masks: By layer, the dropout mask of its outputs, or None.
+        top: What the head read.
+    """
 
     outputs: Array
     state: State
     layer_inputs: list[Array]
-    kept: list[Kept]
+    saved: list[SavedSteps]
     times: list[Times]
     masks: list[Array | None]
     top: Array
@@ -70,15 +80,15 @@ class ReferenceEngine(Engine):
         self._memory = fresh_memory(optimiser, self._parameters) if optimiser else {}
 
     def forward(self, inputs: Array, state: State | None = None, lengths: Array | None = None) -> tuple[Array, State]:
-        done = self._run(*self._checked(inputs, state, lengths), train=False)
-        return done.outputs, done.state
+        run = self._run(*self._checked(inputs, state, lengths), train=False)
+        return run.outputs, run.state
 
     def evaluate(self, batch: Batch, state: State | None = None) -> Evaluation:
         inputs, first, lengths = self._checked(batch.inputs, state, batch.lengths)
         targets = checks.check_targets(self.network, self.loss, batch.targets, *inputs.shape[:2])
-        done = self._run(inputs, first, lengths, train=False)
-        value = evaluate_loss(self._loss(), done.outputs, targets, self._counted(inputs, lengths))
-        return Evaluation(value.value, value.weight, value.correct, value.scored, done.state)
+        run = self._run(inputs, first, lengths, train=False)
+        value = evaluate_loss(self._loss(), run.outputs, targets, self._counted(inputs, lengths))
+        return Evaluation(value.value, value.weight, value.correct, value.scored, run.state)
 
     def gradients(self, batch: Batch, state: State | None = None, *, train: bool = True) -> Gradients:
         inputs, first, lengths = self._checked(batch.inputs, state, batch.lengths)
@@ -93,33 +103,33 @@ class ReferenceEngine(Engine):
             batch = pieces[index]
             inputs, first, lengths = self._checked(batch.inputs, None if fresh else state, batch.lengths)
             targets = checks.check_targets(self.network, self.loss, batch.targets, *inputs.shape[:2])
-            found = self._gradients(inputs, targets, first, lengths, train=True)
-            norm = clip(self.optimiser, found.parameters)
-            rows.append((found.loss, found.weight, norm, found.correct, found.scored))
-            state = found.state
-            if not np.isfinite(found.loss + norm):
+            d = self._gradients(inputs, targets, first, lengths, train=True)
+            norm = clip(self.optimiser, d.parameters)
+            rows.append((d.loss, d.weight, norm, d.correct, d.scored))
+            state = d.state
+            if not np.isfinite(d.loss + norm):
                 break
-            update(self.optimiser, self.learning_rate, self.updates, self._parameters, found.parameters, self._memory)
+            update(self.optimiser, self.learning_rate, self.updates, self._parameters, d.parameters, self._memory)
             self.updates += 1
         losses, weights, norms, correct, scored = (np.array(column) for column in zip(*rows, strict=True))
         assert state is not None
         return Steps(losses, weights, norms, correct, scored, state)
 
     def trace(self, inputs: Array, state: State | None = None) -> Trace:
-        done = self._run(*self._checked(inputs, state, None), train=False)
+        run = self._run(*self._checked(inputs, state, None), train=False)
         layers: dict[str, LayerTrace] = {}
-        for name, kept, times in zip(self.network.layer_names(), done.kept, done.times, strict=True):
+        for name, saved, times in zip(self.network.layer_names(), run.saved, run.times, strict=True):
             order = list(times.forward())
-            after = {now: kept.before[later] for now, later in pairwise(order)}
+            after = {now: saved.before[later] for now, later in pairwise(order)}
             row = len(layers)
-            after[order[-1]] = tuple(s[row] for s in done.state)
+            after[order[-1]] = tuple(s[row] for s in run.state)
             states = {
                 key: np.stack([after[t][i] for t in range(times.steps)], axis=1)
                 for i, key in enumerate(self._cell.state_names)
             }
-            gates = [self._cell.gates_of(saved) for saved in kept.saved]
+            gates = [self._cell.gates_of(step) for step in saved.by_cell]
             layers[name] = LayerTrace(states, {key: np.stack([g[key] for g in gates], axis=1) for key in gates[0]})
-        return Trace(done.outputs, layers)
+        return Trace(run.outputs, layers)
 
     def stream(self, sessions: int = 1) -> Stream:
         return ForwardStream(self, sessions)
@@ -157,26 +167,26 @@ class ReferenceEngine(Engine):
             p[f"weight_ih_{name}"], p[f"weight_hh_{name}"], p.get(f"bias_ih_{name}"), p.get(f"bias_hh_{name}")
         )
 
-    def _run(self, inputs: Array, state: State, lengths: Array | None, *, train: bool) -> _Pass:
-        """Forward through every layer, keeping what the backward pass and the trace need."""
+    def _run(self, inputs: Array, state: State, lengths: Array | None, *, train: bool) -> ForwardPass:
+        """Forward through every layer, saving what the backward pass and the trace need."""
         network = self.network
         x = np.ascontiguousarray(np.swapaxes(inputs, 0, 1))
         if network.inputs == "embedding":
             x = self._parameters["embedding.weight"][x]
         steps, count = x.shape[:2]
         times = [recurrence.times_of(steps, count, lengths, r) for r in (False, True)][: network.directions]
-        layer_inputs, kept, last, masks = [], [], [], []
+        layer_inputs, saved, last, masks = [], [], [], []
         for layer in range(network.num_layers):
             sides = []
             for side in range(network.directions):
                 row = layer * network.directions + side
                 weights = self._weights(network.layer_names()[row])
-                outputs, final, kept_row = recurrence.forward(
+                outputs, final, saved_row = recurrence.forward(
                     self._cell, x, tuple(s[row] for s in state), weights, times[side]
                 )
                 sides.append(outputs)
                 last.append(final)
-                kept.append(kept_row)
+                saved.append(saved_row)
             layer_inputs.append(x)
             x = sides[0] if len(sides) == 1 else np.concatenate(sides, axis=2)
             mask = self._mask(layer, x) if train else None
@@ -189,7 +199,7 @@ class ReferenceEngine(Engine):
             outputs = outputs + self._parameters["head.bias"]
         if network.head == "every" and lengths is not None:
             outputs = np.where(self._counted(inputs, lengths)[..., None], outputs, 0)
-        return _Pass(outputs, final_state, layer_inputs, kept, times * network.num_layers, masks, top)
+        return ForwardPass(outputs, final_state, layer_inputs, saved, times * network.num_layers, masks, top)
 
     def _mask(self, layer: int, x: Array) -> Array | None:
         """The dropout mask (T, N, H * directions) of a layer that has another above it."""
@@ -210,17 +220,17 @@ class ReferenceEngine(Engine):
 
     def _gradients(self, inputs: Array, targets: Array, state: State, lengths: Array | None, train: bool) -> Gradients:
         network = self.network
-        done = self._run(inputs, state, lengths, train=train)
-        value = evaluate_loss(self._loss(), done.outputs, targets, self._counted(inputs, lengths))
+        run = self._run(inputs, state, lengths, train=train)
+        value = evaluate_loss(self._loss(), run.outputs, targets, self._counted(inputs, lengths))
         d_out = value.gradient.reshape(-1, network.output_size)
-        found = {"head.weight": d_out.T @ done.top.reshape(len(d_out), -1)}
+        d_parameters = {"head.weight": d_out.T @ run.top.reshape(len(d_out), -1)}
         if network.head_bias:
-            found["head.bias"] = recurrence.row_sum(d_out)
-        d_top = (d_out @ self._parameters["head.weight"]).reshape(done.top.shape)
-        d_x, d_last = self._into_top_layer(d_top, done)
-        d_first: list[State] = [()] * len(done.kept)
+            d_parameters["head.bias"] = recurrence.row_sum(d_out)
+        d_top = (d_out @ self._parameters["head.weight"]).reshape(run.top.shape)
+        d_x, d_last = self._into_top_layer(d_top, run)
+        d_first: list[State] = [()] * len(run.saved)
         for layer in reversed(range(network.num_layers)):
-            mask = done.masks[layer]
+            mask = run.masks[layer]
             d_x = d_x if mask is None else d_x * mask
             sides = np.split(d_x, network.directions, axis=2)
             d_below: Array = np.zeros(0)
@@ -228,44 +238,46 @@ class ReferenceEngine(Engine):
                 row = layer * network.directions + side
                 name = network.layer_names()[row]
                 back = recurrence.backward(
-                    self._cell, done.layer_inputs[layer], d_side, d_last[row], self._weights(name), done.times[row],
-                    done.kept[row], self.backprop_steps,
+                    self._cell, run.layer_inputs[layer], d_side, d_last[row], self._weights(name), run.times[row],
+                    run.saved[row], self.backprop_steps,
                 )  # fmt: skip
                 d_first[row] = back.state
-                found |= _named(name, back.weights)
+                d_parameters |= _named(name, back.weights)
                 if back.inputs is not None:
                     d_below = d_below + back.inputs if side else back.inputs
             d_x = d_below
         if network.inputs == "embedding":
-            found["embedding.weight"] = recurrence.sum_by_token(np.swapaxes(inputs, 0, 1), d_x, network.input_size)
+            d_parameters["embedding.weight"] = recurrence.sum_by_token(
+                np.swapaxes(inputs, 0, 1), d_x, network.input_size
+            )
         return Gradients(
             loss=value.value,
             weight=value.weight,
             correct=value.correct,
             scored=value.scored,
-            outputs=done.outputs,
-            parameters={key: found[key] for key in network.shapes()},
+            outputs=run.outputs,
+            parameters={key: d_parameters[key] for key in network.shapes()},
             inputs=None if network.tokens else np.swapaxes(d_x, 0, 1),
             initial_state=tuple(np.stack(arrays) for arrays in zip(*d_first, strict=True)),
-            state=done.state,
+            state=run.state,
         )
 
-    def _into_top_layer(self, d_top: Array, done: _Pass) -> tuple[Array, list[State]]:
+    def _into_top_layer(self, d_top: Array, run: ForwardPass) -> tuple[Array, list[State]]:
         """Hand the head's gradient to the top layer: to its outputs, or to its last states."""
-        count, hidden = done.state[0].shape[1:]
-        zero = tuple(np.zeros((count, hidden), self.dtype) for _ in done.state)
-        d_last = [zero for _ in done.kept]
+        count, hidden = run.state[0].shape[1:]
+        zero = tuple(np.zeros((count, hidden), self.dtype) for _ in run.state)
+        d_last = [zero for _ in run.saved]
         if self.network.head == "every":
             return np.ascontiguousarray(np.swapaxes(d_top, 0, 1)), d_last
         for side, d_h in enumerate(np.split(d_top, self.network.directions, axis=1)):
             d_last[side - self.network.directions] = (d_h, *zero[1:])
-        steps = len(done.layer_inputs[0])
+        steps = len(run.layer_inputs[0])
         return np.zeros((steps, count, hidden * self.network.directions), self.dtype), d_last
 
 
 def _named(name: str, weights: Weights) -> dict[str, Array]:
     """A layer's weight gradients under the names of its parameters."""
-    found = {f"weight_ih_{name}": weights.ih, f"weight_hh_{name}": weights.hh}
+    named = {f"weight_ih_{name}": weights.ih, f"weight_hh_{name}": weights.hh}
     if weights.bias_ih is not None and weights.bias_hh is not None:
-        found |= {f"bias_ih_{name}": weights.bias_ih, f"bias_hh_{name}": weights.bias_hh}
-    return found
+        named |= {f"bias_ih_{name}": weights.bias_ih, f"bias_hh_{name}": weights.bias_hh}
+    return named

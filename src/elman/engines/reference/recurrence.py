@@ -20,7 +20,14 @@ from elman.files import Array
 
 @dataclass(frozen=True)
 class Weights:
-    """A layer's parameters: ih (G*H, D), hh (G*H, H), and biases (G*H,) or None."""
+    """A layer's parameters, or their gradients.
+
+    Attributes:
+        ih: (G*H, D).
+        hh: (G*H, H).
+        bias_ih: (G*H,), or None.
+        bias_hh: (G*H,), or None.
+    """
 
     ih: Array
     hh: Array
@@ -29,16 +36,27 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What the backward pass needs: per step, what the cell saved and the state before it."""
+class SavedSteps:
+    """What the backward pass needs of each step.
 
-    saved: list[State]
+    Attributes:
+        by_cell: What the cell saved.
+        before: The state before the step.
+    """
+
+    by_cell: list[State]
     before: list[State]
 
 
 @dataclass(frozen=True)
 class LayerGradients:
-    """Gradients of a layer's inputs (T, N, D) (None for tokens), of its first state, and of its weights."""
+    """Gradients of all that went into a layer.
+
+    Attributes:
+        inputs: (T, N, D), or None for tokens.
+        state: Of the first state.
+        weights: Of the parameters.
+    """
 
     inputs: Array | None
     state: State
@@ -49,8 +67,12 @@ class LayerGradients:
 class Times:
     """Which steps exist, and in which order a direction visits them.
 
-    alive: (T, N, 1) booleans, None when all steps exist. remaining: (T, N), how many of its steps a sequence still has
-    at step t, t included, in the direction of the walk; 0 or less where it has ended.
+    Attributes:
+        steps: T.
+        reverse: Whether the direction goes from the end.
+        alive: (T, N, 1) booleans; None when all steps exist.
+        remaining: (T, N), how many of its steps a sequence still has at step t, t included, in the direction of the walk; 0
+            or less where it has ended.
     """
 
     steps: int
@@ -79,8 +101,20 @@ def project(x: Array, weights: Weights) -> Array:
     return product if weights.bias_ih is None else product + weights.bias_ih
 
 
-def forward(cell: Cell, x: Array, state: State, weights: Weights, times: Times) -> tuple[Array, State, Kept]:
-    """Outputs (T, N, H), zero where a sequence has ended, the last state, and what `backward` needs."""
+def forward(cell: Cell, x: Array, state: State, weights: Weights, times: Times) -> tuple[Array, State, SavedSteps]:
+    """Walk a layer forward through time.
+
+    Args:
+        cell: Computes a step.
+        x: (T, N, D), or tokens (T, N).
+        state: Before the first step of the walk, arrays (N, H).
+        weights: The layer's.
+        times: Which steps exist, and in which order.
+
+    Returns:
+        Outputs (T, N, H), zero where a sequence has ended; the state after each sequence's last step of the walk; and what
+        `backward` needs.
+    """
     projected = project(x, weights)
     outputs = np.empty((*x.shape[:2], weights.hh.shape[1]), projected.dtype)
     saved: list[State] = [()] * times.steps
@@ -94,7 +128,7 @@ def forward(cell: Cell, x: Array, state: State, weights: Weights, times: Times) 
         else:
             outputs[t] = np.where(times.alive[t], after[0], 0)
             state = tuple(np.where(times.alive[t], a, b) for a, b in zip(after, state, strict=True))
-    return outputs, state, Kept(saved, before)
+    return outputs, state, SavedSteps(saved, before)
 
 
 def backward(
@@ -104,17 +138,26 @@ def backward(
     d_state: State,
     weights: Weights,
     times: Times,
-    kept: Kept,
+    saved: SavedSteps,
     backprop_steps: int | None,
 ) -> LayerGradients:
-    """From the gradients of outputs (T, N, H) and last state to those of everything that went in.
+    """Walk back through time, from the gradients of what came out to those of all that went in.
 
-    backprop_steps: the gradient stops flowing to earlier states after every so many steps, counted from a sequence's end.
+    Args:
+        cell: Computes the derivative of a step.
+        x: What went into `forward`.
+        d_outputs: Gradient of the outputs, (T, N, H).
+        d_state: Gradient of the last state.
+        weights: As for `forward`.
+        times: As for `forward`.
+        saved: What it saved.
+        backprop_steps: The gradient stops flowing to earlier states after every so many steps, counted from a sequence's
+            end; None for never.
     """
     shape = (*x.shape[:2], weights.hh.shape[0])
     d_projected, d_recurrent = np.zeros(shape, d_outputs.dtype), np.zeros(shape, d_outputs.dtype)
     for t in times.backward():
-        step = cell.step_backward((d_outputs[t] + d_state[0], *d_state[1:]), kept.saved[t], weights.hh)
+        step = cell.step_backward((d_outputs[t] + d_state[0], *d_state[1:]), saved.by_cell[t], weights.hh)
         if times.alive is None:
             d_projected[t], d_recurrent[t], d_state = step
         else:
@@ -125,7 +168,7 @@ def backward(
         if backprop_steps is not None:
             cut = (times.remaining[t] > 0) & (times.remaining[t] % backprop_steps == 0)
             d_state = tuple(np.where(cut[:, None], 0, d).astype(d.dtype, copy=False) for d in d_state)
-    h_before = np.stack([state[0] for state in kept.before])
+    h_before = np.stack([state[0] for state in saved.before])
     gradients = Weights(
         ih=_token_sum(x, d_projected, weights.ih.shape) if x.ndim == 2 else _outer_sum(d_projected, x),
         hh=_outer_sum(d_recurrent, h_before),
@@ -156,7 +199,7 @@ def sum_by_token(tokens: Array, d: Array, vocabulary: int) -> Array:
     """Rows of d (T, N, A) summed by token (T, N): (V, A)."""
     flat = tokens.ravel()
     order = np.argsort(flat, kind="stable")
-    found, starts = np.unique(flat[order], return_index=True)
+    tokens_there, starts = np.unique(flat[order], return_index=True)
     sums = np.zeros((vocabulary, d.shape[-1]), d.dtype)
-    sums[found] = np.add.reduceat(d.reshape(-1, d.shape[-1])[order], starts, axis=0)
+    sums[tokens_there] = np.add.reduceat(d.reshape(-1, d.shape[-1])[order], starts, axis=0)
     return sums

@@ -1,4 +1,4 @@
-"""Where PyTorch computes: a device found, or refused with what there is."""
+"""Where PyTorch computes: a device by its name, or an error that says what there is."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ from elman.errors import DeviceError
 
 
 def own_device(name: str, dtype: torch.dtype, processes: Processes) -> torch.device:
-    """The device called `name`, after trying it; in several processes, `cuda` is each one's own GPU.
+    """Find the device called `name`, and try it.
 
-    Raises DeviceError for a device that PyTorch does not know, that is not there, or that cannot hold `dtype`.
+    Args:
+        name: PyTorch's name; in several processes, `cuda` is each one's own GPU.
+        dtype: What it must hold.
+        processes: Those that train together.
+
+    Raises:
+        DeviceError: PyTorch does not know the device, it is not there, or it cannot hold `dtype`.
     """
     try:
         device = torch.device(name)
@@ -39,7 +45,11 @@ def own_device(name: str, dtype: torch.dtype, processes: Processes) -> torch.dev
 
 
 def own_gpu() -> int:
-    """The number of the GPU that is this process's own. Raises DeviceError where there are fewer than processes."""
+    """The number of the GPU that is this process's own.
+
+    Raises:
+        DeviceError: There are fewer GPUs than processes.
+    """
     number, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if number >= there:
         raise DeviceError(

@@ -29,16 +29,20 @@ def dropout_mask(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Tensor:
-    """Rows `first` and on of the mask that `dropout.dropout_mask` gives a larger batch.
+    """Draw rows of the mask that `dropout.dropout_mask` gives a batch; see there for the arguments that are not here.
 
-    shape: of these rows, (N, T, H * directions); the other arguments are those of the function it is a twin of.
+    Args:
+        shape: Of these rows, (N, T, H * directions).
+        first: The number of the first of them.
+        dtype: Of the mask.
+        device: Where it is drawn.
     """
     begin, size = first * shape[1] * shape[2], math.prod(shape)
     counts = torch.arange(begin + 1, begin + size + 1, device=device)
     draws = _shifted(_mix(counts * _GAMMA + int(mask_start(seed, update, layer).astype(np.int64)[0])), 40)
     # 24 random bits below a whole number are 24 random binary places below it times 2^-24.
-    kept = draws < math.ceil((1.0 - dropout) * 2.0**24)
-    return (kept.to(dtype) * (1.0 / (1.0 - dropout))).reshape(shape)
+    alive = draws < math.ceil((1.0 - dropout) * 2.0**24)
+    return (alive.to(dtype) * (1.0 / (1.0 - dropout))).reshape(shape)
 
 
 def _mix(z: Tensor) -> Tensor:

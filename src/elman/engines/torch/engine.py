@@ -28,7 +28,7 @@ from elman.engines.torch.device import own_device, within_memory
 from elman.engines.torch.dropout import dropout_mask
 from elman.engines.torch.layers import TorchLayers, TorchState
 from elman.engines.torch.losses import loss_total
-from elman.engines.torch.optimiser import TorchOptimiser, clip
+from elman.engines.torch.optimisers import TorchOptimiser, clip
 from elman.engines.torch.shares import Share, Shares, array_of, arrays_of
 from elman.errors import UsageError
 from elman.files import Array
@@ -39,11 +39,12 @@ PRECISIONS = ("float32", "bfloat16")
 
 @final
 class TorchEngine(Engine):
-    """The contract in PyTorch. See `Engine` for what the arguments mean; dtype None means float32.
+    """The contract in PyTorch. See `Engine` for the arguments that are not here; dtype None means float32.
 
-    device: where PyTorch computes, e.g. `cpu`, `cuda`, `cuda:1`; arrays come and go as NumPy's all the same. precision:
-    `float32` computes in `dtype`; `bfloat16` runs the layers under torch.autocast, parameters, losses and optimiser staying in
-    float32, and the gates of a trace too.
+    Args:
+        device: Where PyTorch computes, e.g. `cpu`, `cuda`, `cuda:1`; arrays come and go as NumPy's all the same.
+        precision: `float32` computes in `dtype`; `bfloat16` runs the layers under torch.autocast, while parameters, losses,
+            the optimiser and the gates of a trace stay in float32.
     """
 
     name = "torch"
@@ -93,7 +94,7 @@ class TorchEngine(Engine):
             return array_of(outputs), arrays_of(last)
 
     def evaluate(self, batch: Batch, state: State | None = None) -> Evaluation:
-        share, first = self._checked(batch, state)
+        share, first = self._share(batch, state)
         with self._computing(), torch.no_grad():
             outputs, last = self._layers(share.inputs, first, share.lengths, _no_mask)
             total, correct = self._figures(share, *loss_total(self._loss(), outputs, share.targets, share.counted))
@@ -101,16 +102,16 @@ class TorchEngine(Engine):
         return Evaluation(total * share.scale, share.weight, correct, share.scored, whole)
 
     def gradients(self, batch: Batch, state: State | None = None, *, train: bool = True) -> Gradients:
-        share, first = self._checked(batch, state, whole=True)
+        share, first = self._share(batch, state, whole=True)
         dense = [] if self.network.tokens else [share.inputs.requires_grad_()]
         leaves = [*dense, *(s.requires_grad_() for s in first), *self._parameters.values()]
         with self._computing():
             mask = self._masks(share) if train else _no_mask
             outputs, last = self._layers(share.inputs, first, share.lengths, mask)
             total, correct = loss_total(self._loss(), outputs, share.targets, share.counted)
-            found = torch.autograd.grad(total * share.scale, leaves, allow_unused=True, materialize_grads=True)
-        d_inputs, d_state = found[: len(dense)], found[len(dense) : len(dense) + len(first)]
-        d_parameters = found[len(dense) + len(first) :]
+            d_leaves = torch.autograd.grad(total * share.scale, leaves, allow_unused=True, materialize_grads=True)
+        d_inputs, d_state = d_leaves[: len(dense)], d_leaves[len(dense) : len(dense) + len(first)]
+        d_parameters = d_leaves[len(dense) + len(first) :]
         return Gradients(
             loss=float(total.detach()) * share.scale,
             weight=share.weight,
@@ -130,10 +131,10 @@ class TorchEngine(Engine):
         count = pieces.inputs.shape[1]
         rows: list[tuple[float, float, float, int, int]] = []
         with self._computing():
-            given, carried = self._shares.first_state(state, count), None
+            at_first, carried = self._shares.first_state(state, count), None
             for index, fresh in enumerate(pieces.fresh):
                 share = self._shares.of(pieces[index])
-                first = self._shares.first_state(None, count) if fresh else carried or given
+                first = self._shares.first_state(None, count) if fresh else carried or at_first
                 figures, carried = self._backward(share, first)
                 norm = clip(self._optimiser.options, self._parameters.values())
                 rows.append((figures[0] * share.scale, share.weight, norm, figures[1], share.scored))
@@ -147,8 +148,11 @@ class TorchEngine(Engine):
         return Steps(losses, weights, norms, correct, scored, last)
 
     def trace(self, inputs: Array, state: State | None = None) -> Trace:
-        """As the contract says. PyTorch's layers keep their gates to themselves, so the reference engine walks through this
-        engine's parameters; outputs and last states are the forward pass's own."""
+        """Trace as the contract says.
+
+        PyTorch's layers do not show their gates, so the reference engine walks through this engine's parameters; outputs and
+        last states are the forward pass's own.
+        """
         outputs, last = self.forward(inputs, state)
         twin = ReferenceEngine(self.network.with_parameters(self.parameters()), dtype=str(self.dtype))
         layers = twin.trace(inputs, state).layers
@@ -190,7 +194,7 @@ class TorchEngine(Engine):
         with self.processes.reporting_lost_process():
             outputs, last = self._parallel(share.inputs, first, share.lengths, self._masks(share))
         total, correct = loss_total(self._loss(), outputs, share.targets, share.counted)
-        # Gradients are averaged over the processes; their sum is wanted.
+        # Gradients are averaged over the processes; their sum is what we need.
         objective = total * (share.scale * self.processes.count)
         with self.processes.reporting_lost_process():
             objective.backward()
@@ -202,7 +206,7 @@ class TorchEngine(Engine):
         loss, right = self.processes.total(mine.cpu().double().numpy()).tolist()
         return loss, int(right)
 
-    def _checked(self, batch: Batch, state: State | None, *, whole: bool = False) -> tuple[Share, TorchState]:
+    def _share(self, batch: Batch, state: State | None, *, whole: bool = False) -> tuple[Share, TorchState]:
         """A batch and its first state, checked, on the device; this process's rows of them, or all."""
         inputs = checks.check_inputs(self.network, batch.inputs)
         lengths = checks.check_lengths(batch.lengths, *inputs.shape[:2])

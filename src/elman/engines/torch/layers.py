@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from elman.engines.torch.truncation import windows_of
+from elman.errors import UsageError
 from elman.files import Array
 from elman.network import Network
 from elman.nn import GRU, LSTM, RNN
@@ -26,20 +27,41 @@ from elman.nn import GRU, LSTM, RNN
 TorchState = tuple[Tensor, ...]
 
 
+LAYERS: dict[str, Any] = {"elman": RNN, "gru": GRU, "lstm": LSTM}
+"""The layers of each cell. Here, and only here, it is chosen who computes them."""
+
+
 def make_layers(network: Network, input_size: int, num_layers: int, bidirectional: bool) -> nn.Module:
-    """Recurrent layers of the network's cell. Here, and only here, it is chosen who computes them."""
-    sizes = (input_size, network.hidden_size, num_layers)
-    shared: dict[str, Any] = {"bias": network.bias, "batch_first": True, "bidirectional": bidirectional}
-    if network.cell == "elman":
-        return RNN(*sizes, nonlinearity=network.nonlinearity, **shared)
-    return (GRU if network.cell == "gru" else LSTM)(*sizes, **shared)
+    """Make recurrent layers of the network's cell.
+
+    Args:
+        network: What cell, how many hidden units, and whether there are biases.
+        input_size: Features that go in.
+        num_layers: How many layers.
+        bidirectional: Whether in both directions.
+
+    Raises:
+        UsageError: There is no such cell, or none in PyTorch.
+    """
+    cell = network.recurrence
+    if cell.name not in LAYERS:
+        raise UsageError(f"`cell` {cell.name!r} has no layers in the torch engine; take engine='reference'")
+    more = {"nonlinearity": network.nonlinearity} if len(cell.nonlinearities) > 1 else {}
+    made: nn.Module = LAYERS[cell.name](
+        input_size, network.hidden_size, num_layers, bias=network.bias, batch_first=True, bidirectional=bidirectional,
+        **more,
+    )  # fmt: skip
+    return made
 
 
 @final
 class TorchLayers(nn.Module):
     """The network's layers; `named` gives every parameter by the network's own name for it.
 
-    backprop_steps: as the engine's. mixed: whether the layers compute in bfloat16 under torch.autocast.
+    Args:
+        network: What is computed.
+        backprop_steps: As the engine's.
+        mixed: Whether the layers compute in bfloat16 under torch.autocast.
     """
 
     def __init__(self, network: Network, *, backprop_steps: int | None = None, mixed: bool = False) -> None:
@@ -65,9 +87,9 @@ class TorchLayers(nn.Module):
 
     def named(self) -> dict[str, nn.Parameter]:
         """Every parameter by the network's name, in the network's order."""
-        found = dict(self._recurrent())
-        found |= {name: p for name, p in self.named_parameters() if not name.startswith("layers.")}
-        return {name: found[name] for name in self.network.shapes()}
+        by_name = dict(self._recurrent())
+        by_name |= {name: p for name, p in self.named_parameters() if not name.startswith("layers.")}
+        return {name: by_name[name] for name in self.network.shapes()}
 
     def _recurrent(self) -> Iterator[tuple[str, nn.Parameter]]:
         for number, module in enumerate(self.layers):
@@ -80,10 +102,13 @@ class TorchLayers(nn.Module):
     def forward(
         self, inputs: Tensor, state: TorchState, lengths: Array | None, mask: Callable[[int], Tensor | None]
     ) -> tuple[Tensor, TorchState]:
-        """Outputs and last state, in the parameters' own type.
+        """Compute outputs and last state, in the parameters' own type.
 
-        inputs: (N, T, D), or (N, T) tokens. lengths: (N,), read on the host. mask: what the outputs of layer l are
-        multiplied with on their way up.
+        Args:
+            inputs: (N, T, D), or (N, T) tokens.
+            state: The first state, arrays (L * directions, N, H).
+            lengths: (N,), on the host; None for T.
+            mask: What the outputs of a layer, by its number, are multiplied with on their way up; None for nothing.
         """
         mixed = torch.autocast(inputs.device.type, torch.bfloat16) if self.mixed else contextlib.nullcontext()
         with mixed:
@@ -138,8 +163,8 @@ class TorchLayers(nn.Module):
         parts = []
         for taken, steps, cut in zip(windows.taken, windows.steps, windows.cut, strict=True):
             if cut.any():
-                let_go = _on(cut, x)[:, None]
-                state = tuple(torch.where(let_go, s.detach(), s) for s in state)
+                detached = _on(cut, x)[:, None]
+                state = tuple(torch.where(detached, s.detach(), s) for s in state)
             whole = bool((steps == taken.shape[1]).all())
             y, state = run(module, _picked(x, taken), state, None if whole else steps)
             parts.append(y)
@@ -148,17 +173,26 @@ class TorchLayers(nn.Module):
 
 
 def run(module: nn.Module, x: Tensor, state: TorchState, lengths: Array | None) -> tuple[Tensor, TorchState]:
-    """Call layers as torch.nn has them: x (N, T, D), states (rows, N, H); sequences of `lengths` steps, of all for None.
+    """Call layers as torch.nn has them.
 
-    A sequence of no steps, which packing does not allow, is given one and its state put back.
+    A sequence of no steps, which packing does not allow, makes one, and its state is put back.
+
+    Args:
+        module: The layers.
+        x: (N, T, D).
+        state: Arrays (rows, N, H).
+        lengths: (N,), how many steps of each sequence exist; None for all.
+
+    Returns:
+        Outputs (N, T, F), and the last state.
     """
-    hx = tuple(s.contiguous() for s in state)
-    given = hx if len(hx) > 1 else hx[0]
+    states = tuple(s.contiguous() for s in state)
+    hx = states if len(states) > 1 else states[0]
     if lengths is None:
-        y, last = module(x, given)
+        y, last = module(x, hx)
         return y, last if isinstance(last, tuple) else (last,)
     there = torch.from_numpy(np.maximum(lengths, 1))
-    packed, last = module(pack_padded_sequence(x, there, batch_first=True, enforce_sorted=False), given)
+    packed, last = module(pack_padded_sequence(x, there, batch_first=True, enforce_sorted=False), hx)
     y, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
     last = last if isinstance(last, tuple) else (last,)
     if not lengths.all():

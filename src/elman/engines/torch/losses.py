@@ -15,17 +15,24 @@ from elman.engines.options import Loss
 
 
 def loss_total(loss: Loss, outputs: Tensor, targets: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss summed over what counts (what a mean divides by is `losses.loss_weight`), and how many classes are right.
+    """Sum a loss over what counts; what a mean divides by is `losses.loss_weight`.
 
-    Both are numbers on the outputs' device, the sum in float64 where the device has it.
+    Args:
+        loss: What is minimised.
+        outputs: (N, T, O') or (N, O').
+        targets: Numbers (N, T, O) or (N, O), or classes (N, T) or (N,).
+        counted: Which positions count.
+
+    Returns:
+        The sum, in float64 where the device has it, and how many classes are right: numbers on the outputs' device.
     """
     if loss.kind == "cross_entropy":
         values, correct = _cross_entropy(loss, outputs, targets, counted)
     else:
         # What does not count may hold anything: it is taken out before a formula can make it infinite.
         mask = counted[..., None]
-        kept, wanted = torch.where(mask, outputs, 0.0), torch.where(mask, targets, 0.0)
-        values = torch.where(mask, _ELEMENTWISE[loss.kind](loss, kept, wanted), 0.0)
+        clean, wanted = torch.where(mask, outputs, 0.0), torch.where(mask, targets, 0.0)
+        values = torch.where(mask, _ELEMENTWISE[loss.kind](loss, clean, wanted), 0.0)
         correct = torch.zeros((), dtype=torch.int64, device=outputs.device)
     return values.sum(dtype=torch.float32 if outputs.device.type == "mps" else torch.float64), correct
 

@@ -15,8 +15,13 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from elman.errors import UsageError
 from elman.network import Network
+from elman.nn import GRU, LSTM, RNN
 
 LAYERS: dict[str, Any] = {"elman": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+"""PyTorch's layers of each cell: what `to_torch` makes."""
+
+READABLE: dict[str, tuple[type, ...]] = {"elman": (nn.RNN, RNN), "gru": (nn.GRU, GRU), "lstm": (nn.LSTM, LSTM)}
+"""What `from_torch` reads: PyTorch's layers, and Elman's own for PyTorch."""
 
 
 @final
@@ -36,10 +41,13 @@ class OneHot(nn.Module):
 
 @final
 class RecurrentNetwork(nn.Module):
-    """embedding -> rnn -> head, each a torch.nn layer (the embedding nn.Identity for dense inputs, OneHot for one-hot ones).
+    """embedding -> rnn -> head, each a torch.nn layer.
 
-    rnn must have batch_first=True. head_on: `every` step, or the `last` one of each sequence (of both directions, each at
-    its own end).
+    Args:
+        rnn: The recurrent layers, with batch_first=True.
+        head: From the features of `rnn` to the outputs.
+        embedding: nn.Embedding, or OneHot; None for dense inputs.
+        head_on: `every` step, or the `last` one of each sequence (of both directions, each at its own end).
     """
 
     def __init__(
@@ -52,11 +60,16 @@ class RecurrentNetwork(nn.Module):
         self.head_on = head_on
 
     def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
-        """Outputs and last state.
+        """Compute outputs and last state.
 
-        x: (N, T, D), or (N, T) tokens. state: as torch.nn has it, h or for nn.LSTM (h, c), each (L * directions, N, H);
-        None for zeros. lengths: (N,), each at least 1; None for T. Outputs are (N, T, O), zero where a sequence has ended, or
-        (N, O) with head_on="last".
+        Args:
+            x: (N, T, D), or (N, T) tokens.
+            state: As torch.nn has it: h, or for nn.LSTM (h, c), each (L * directions, N, H); None for zeros.
+            lengths: (N,), each at least 1; None for T.
+
+        Returns:
+            Outputs (N, T, O), zero where a sequence has ended, or (N, O) with head_on="last"; and the last state, as
+            torch.nn has it.
         """
         x = self.embedding(x)
         if lengths is None:
@@ -76,21 +89,31 @@ class RecurrentNetwork(nn.Module):
 
 
 def to_torch(network: Network) -> RecurrentNetwork:
-    """The network as a module of torch.nn's layers, in evaluation mode, on the CPU, in its parameters' dtype.
+    """Make a module of torch.nn's layers, whose outputs and states are the engines', to rounding.
 
-    Its outputs and states are the engines', to rounding. Raises UsageError for sigmoid cells, which torch.nn has not.
+    Args:
+        network: What it computes, with parameters.
+
+    Returns:
+        The module, in evaluation mode, on the CPU, in its parameters' dtype.
+
+    Raises:
+        UsageError: The network has no parameters, or cells that torch.nn lacks, such as sigmoid ones.
     """
+    cell = network.recurrence
     if network.nonlinearity == "sigmoid":
         raise UsageError(
             "`network` has sigmoid cells, and torch.nn.RNN knows tanh and relu only; train with nonlinearity='tanh', or keep "
             "to the engines, which all have sigmoid"
         )
+    if cell.name not in LAYERS:
+        raise UsageError(f"`network` has {cell.name!r} cells, which torch.nn lacks; keep to the engines")
     if not network.parameters:
         raise UsageError("`network` has no parameters yet; call `network.initialise(seed)` or load some")
     dtype: torch.dtype = getattr(torch, str(network.parameters["head.weight"].dtype))
-    more: dict[str, Any] = {"nonlinearity": network.nonlinearity} if network.cell == "elman" else {}
+    more = {"nonlinearity": network.nonlinearity} if len(cell.nonlinearities) > 1 else {}
     with torch.device("meta"):  # no random numbers are drawn for weights that are replaced at once
-        rnn = LAYERS[network.cell](
+        rnn = LAYERS[cell.name](
             network.layer_input_size(0), network.hidden_size, network.num_layers, bias=network.bias, batch_first=True,
             dropout=network.dropout if network.num_layers > 1 else 0.0, bidirectional=network.bidirectional, **more,
         )  # fmt: skip
@@ -116,44 +139,34 @@ def from_torch(
     inputs: str = "dense",
     head_on: str = "every",
 ) -> Network:
-    """The network with the weights of a module that `to_torch` gave, or of an nn.RNN, nn.GRU or nn.LSTM and an nn.Linear.
+    """Make a network with the weights of a PyTorch module; all arguments but the first are for bare layers.
 
-    embedding: of tokens. inputs: without one, `dense` or `one_hot`. head_on: `every` step or the `last`. All but module are
-    for bare layers. `batch_first` may be either: Elman's arrays are batch-first. Raises UsageError for what Elman has
-    not: `proj_size`, `max_norm` of an embedding, other modules.
+    Args:
+        module: What `to_torch` gave; or bare layers, nn.RNN, nn.GRU or nn.LSTM, or those of elman.nn. `batch_first` may be
+            either: Elman's arrays are batch-first.
+        head: From the features of the layers to the outputs.
+        embedding: Of tokens; None for none.
+        inputs: Without an embedding, `dense` numbers or `one_hot` tokens.
+        head_on: `every` step, or the `last` one.
+
+    Raises:
+        UsageError: The module has what Elman's networks lack: `proj_size`, layer normalisation, `max_norm` of an
+            embedding; or it is another module.
     """
     if isinstance(module, RecurrentNetwork):
         if head is not None or embedding is not None:
             raise UsageError("`head` and `embedding` are for bare layers; `module` has its own")
-        found: tuple[Any, Any, Any] = (module.rnn, module.head, module.embedding)
         head_on = module.head_on
         inputs = "one_hot" if isinstance(module.embedding, OneHot) else "dense"
+        parts: tuple[Any, Any, Any] = (module.rnn, module.head, module.embedding)
     else:
-        found = (module, head, embedding)
-    rnn, linear, table = found
-    cell = next((name for name, kind in LAYERS.items() if isinstance(rnn, kind)), None)
-    problems = []
-    if cell is None:
-        problems.append(
-            f"`module` must be an nn.RNN, nn.GRU or nn.LSTM, or what `to_torch` gave; got {type(rnn).__name__}"
-        )
-    elif rnn.proj_size:
-        problems.append(f"`proj_size` of `module` must be 0: Elman has no projections; got {rnn.proj_size}")
-    if not isinstance(linear, nn.Linear):
-        problems.append(f"`head` must be an nn.Linear; got {type(linear).__name__}")
-    if isinstance(table, nn.Embedding) and table.max_norm is not None:
-        problems.append(f"`max_norm` of `embedding` must be None: Elman does not renormalise; got {table.max_norm}")
-    if not problems:
-        width = rnn.hidden_size * (2 if rnn.bidirectional else 1)
-        if linear.in_features != width:
-            problems.append(f"`head` must take the {width} features of `module`; got {linear.in_features}")
-        if isinstance(table, nn.Embedding) and table.embedding_dim != rnn.input_size:
-            problems.append(
-                f"`embedding` must give the {rnn.input_size} features of `module`; got {table.embedding_dim}"
-            )
+        parts = (module, head, embedding)
+    rnn, linear, table = parts
+    problems = _problems(rnn, linear, table)
     if problems:
         raise UsageError("; ".join(problems))
     learned = isinstance(table, nn.Embedding)
+    cell = _cell_of(rnn)
     network = Network(
         cell=cell or "",
         input_size=table.num_embeddings if learned else rnn.input_size,
@@ -170,6 +183,42 @@ def from_torch(
         head=head_on,
     )
     return network.with_parameters({name: _array(p) for name, p in _named(rnn, linear, table).items()})
+
+
+def _cell_of(rnn: nn.Module) -> str | None:
+    """The name of the cell that these layers have, or None where they are no layers of Elman's cells."""
+    return next((name for name, kinds in READABLE.items() if isinstance(rnn, kinds)), None)
+
+
+def _problems(rnn: Any, linear: Any, table: Any) -> list[str]:
+    """All that keeps a module from being a network."""
+    problems = []
+    known = _cell_of(rnn) is not None
+    if not known:
+        problems.append(
+            "`module` must be an nn.RNN, nn.GRU or nn.LSTM, one of elman.nn's, or what `to_torch` gave; "
+            f"got {type(rnn).__name__}"
+        )
+    elif rnn.proj_size:
+        problems.append(f"`proj_size` of `module` must be 0: Elman has no projections; got {rnn.proj_size}")
+    elif getattr(rnn, "layer_norm", False):
+        problems.append(
+            "`layer_norm` of `module` must be False: Elman's networks have no layer normalisation; got True"
+        )
+    if not isinstance(linear, nn.Linear):
+        problems.append(f"`head` must be an nn.Linear; got {type(linear).__name__}")
+    elif known and not rnn.proj_size:
+        width = rnn.hidden_size * (2 if rnn.bidirectional else 1)
+        if linear.in_features != width:
+            problems.append(f"`head` must take the {width} features of `module`; got {linear.in_features}")
+    if isinstance(table, nn.Embedding):
+        if table.max_norm is not None:
+            problems.append(f"`max_norm` of `embedding` must be None: Elman does not renormalise; got {table.max_norm}")
+        if known and table.embedding_dim != rnn.input_size:
+            problems.append(
+                f"`embedding` must give the {rnn.input_size} features of `module`; got {table.embedding_dim}"
+            )
+    return problems
 
 
 def _named(rnn: nn.Module, head: nn.Module, embedding: nn.Module | None) -> dict[str, nn.Parameter]:

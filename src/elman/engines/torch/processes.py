@@ -30,9 +30,9 @@ T = TypeVar("T")
 PATIENCE = timedelta(minutes=10)
 """How long a process waits for another one before it gives up."""
 
-LEAVE = 0.1
-"""Seconds for gloo's threads to let go of the last message. They need the interpreter for it: were that to end just then, PyTorch
-would abort the process."""
+CLOSING_SECONDS = 0.1
+"""How long gloo's threads have to let go of the last message. They need the interpreter for it: were that to end just then,
+PyTorch would abort the process."""
 
 HOST = torch.device("cpu")
 NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -40,7 +40,19 @@ NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 @contextlib.contextmanager
 def process_group(device: str) -> Iterator[Processes]:
-    """Meet the other processes where the environment says, and part from them at the end."""
+    """Join the other processes where the environment says, and leave them at the end.
+
+    Args:
+        device: `cpu`, or `cuda` for a GPU to each process.
+
+    Yields:
+        The processes, of which this is one.
+
+    Raises:
+        UsageError: The environment is incomplete, or the device is another.
+        DeviceError: There are fewer GPUs than processes.
+        ProcessError: The processes do not find each other.
+    """
     rank, count = rank_and_count()
     missing = [name for name in NEEDED if not os.environ.get(name)]
     if missing:
@@ -79,7 +91,7 @@ def process_group(device: str) -> Iterator[Processes]:
     else:
         dist.destroy_process_group()
     finally:
-        time.sleep(LEAVE)
+        time.sleep(CLOSING_SECONDS)
 
 
 @final
@@ -102,11 +114,11 @@ class TorchProcesses(Processes):
         for rows in part:
             mine = torch.zeros((rows.shape[0], room, rows.shape[2]), dtype=torch.from_numpy(rows).dtype)
             mine[:, : rows.shape[1]] = torch.from_numpy(rows)
-            found = [torch.empty_like(mine) for _ in range(self.count)]
+            all_rows = [torch.empty_like(mine) for _ in range(self.count)]
             with reporting_lost_process():
-                dist.all_gather(found, mine)
-            kept = [piece[:, :share] for piece, share in zip(found, shares, strict=True)]
-            whole.append(torch.cat(kept, dim=1).numpy())
+                dist.all_gather(all_rows, mine)
+            own = [piece[:, :share] for piece, share in zip(all_rows, shares, strict=True)]
+            whole.append(torch.cat(own, dim=1).numpy())
         return tuple(whole)
 
     def lead(self, function: Callable[[], T]) -> T:
@@ -118,10 +130,11 @@ class TorchProcesses(Processes):
                 box[0] = (None, error)
         with reporting_lost_process():
             dist.broadcast_object_list(box, src=0, device=HOST)
-        found: tuple[T, ElmanError | None] = box[0]
-        if found[1] is not None:
-            raise found[1]
-        return found[0]
+        outcome: tuple[T, ElmanError | None] = box[0]
+        result, raised = outcome
+        if raised is not None:
+            raise raised
+        return result
 
     def parallel(self, module: nn.Module) -> nn.Module:
         with reporting_lost_process():
@@ -134,8 +147,8 @@ class TorchProcesses(Processes):
         tensor = torch.from_numpy(np.array(values, dtype=np.float64))
         with reporting_lost_process():
             dist.all_reduce(tensor, how)
-        found: Array = tensor.numpy()
-        return found
+        reduced: Array = tensor.numpy()
+        return reduced
 
 
 @contextlib.contextmanager

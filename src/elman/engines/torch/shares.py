@@ -27,8 +27,15 @@ from elman.network import Network
 class Share:
     """Rows of a batch, on the device, and what the whole batch counts.
 
-    first: number of the first row. counted: (N, T) or (N,). lengths: on the host. weight, scored: of the whole batch.
-    scale: what the summed loss is multiplied with.
+    Attributes:
+        first: The number of the first row.
+        inputs: Of these rows.
+        targets: Of these rows.
+        counted: Which of their positions the loss counts, (N, T) or (N,).
+        lengths: Of these rows, on the host.
+        weight: Of the whole batch.
+        scored: Positions of the whole batch that count.
+        scale: What the summed loss is multiplied with.
     """
 
     first: int
@@ -46,6 +53,13 @@ class Shares:
     """How the batches of a network are shared out among processes, each with a device.
 
     A process without any rows takes the first one, which then does not count: its gradients are zero, and it keeps step.
+
+    Args:
+        network: What is trained.
+        loss: What is minimised.
+        dtype: The engine's.
+        device: This process's.
+        processes: Among whom batches are shared out.
     """
 
     def __init__(
@@ -55,7 +69,7 @@ class Shares:
         self._dtype, self._device = dtype, device
 
     def of(self, batch: Batch, rows: slice | None = None) -> Share:
-        """The given rows of a batch, by default this process's own."""
+        """These rows of a batch, by default this process's own."""
         loss = self._loss
         assert loss is not None
         classes = loss.kind == "cross_entropy"
@@ -111,8 +125,8 @@ def _at_least_one(rows: slice) -> slice:
 
 def array_of(tensor: Tensor) -> Array:
     """A copy on the host."""
-    found: Array = tensor.detach().cpu().numpy().copy()
-    return found
+    array: Array = tensor.detach().cpu().numpy().copy()
+    return array
 
 
 def arrays_of(tensors: Iterable[Tensor]) -> State:

@@ -1,4 +1,4 @@
-"""Truncated backpropagation for layers that know nothing of it: sequences cut into windows, the state let go between them.
+"""Truncated backpropagation for layers that know nothing of it: sequences cut into windows, the state detached between them.
 
 The gradient stops after every `backprop_steps` steps counted from each sequence's own end, so windows are counted from there;
 the first window of a sequence is what is left over. Within a window, rows stand at its beginning and may be shorter.
@@ -18,8 +18,11 @@ from elman.files import Array
 class Windows:
     """How one direction walks through a batch.
 
-    taken: (W, N, B), which step of a sequence stands where. steps: (W, N), how many of them exist. cut: (W, N), whether
-    the state that a window starts from is let go. back: (N, T), where in the W * B steps of all windows each step is found.
+    Attributes:
+        taken: (W, N, B), which step of a sequence stands where.
+        steps: (W, N), how many of them exist.
+        cut: (W, N), whether the state that a window starts from is detached.
+        back: (N, T), where in the W * B steps of all windows each step stands.
     """
 
     taken: Array
@@ -29,7 +32,14 @@ class Windows:
 
 
 def windows_of(count: int, steps: int, lengths: Array | None, reverse: bool, backprop_steps: int | None) -> Windows:
-    """The windows of `count` sequences of `lengths` steps, of `steps` for None; one for all where nothing is cut.
+    """Cut sequences into windows; one for all where nothing is cut.
+
+    Args:
+        count: N.
+        steps: T.
+        lengths: (N,), how many steps of each sequence exist; None for all.
+        reverse: Whether the direction goes from the end.
+        backprop_steps: After how many steps the gradient stops; None for never.
 
     >>> windows_of(1, 5, None, False, 2).taken.tolist()
     [[[0, 1]], [[1, 2]], [[3, 4]]]

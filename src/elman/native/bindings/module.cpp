@@ -12,6 +12,7 @@
 #include "losses.h"
 #include "optimisers.h"
 #include "pool.h"
+#include "threads.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;

@@ -16,7 +16,12 @@ from elman.files import Array
 
 @final
 class TorchOptimiser:
-    """One of torch.optim's, made for parameters by name; what it remembers is read and written as `memory.parameter`."""
+    """One of torch.optim's; what it remembers is read and written as `memory.parameter`.
+
+    Args:
+        options: Which one.
+        parameters: What it updates, by name.
+    """
 
     def __init__(self, options: Optimiser, parameters: Mapping[str, nn.Parameter]) -> None:
         self.options, self._parameters = options, dict(parameters)
@@ -65,7 +70,15 @@ def _like(array: Array, p: Tensor) -> Tensor:
 
 @torch.no_grad()
 def clip(optimiser: Optimiser, parameters: Iterable[Tensor]) -> float:
-    """Cut gradient entries by value, then scale by the global norm, in place. Returns the norm before any clipping."""
+    """Cut gradient entries by value, then scale by the global norm, in place.
+
+    Args:
+        optimiser: Says where to clip.
+        parameters: Whose gradients are clipped.
+
+    Returns:
+        Their joint Euclidean norm before any clipping.
+    """
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = _global_norm(gradients)
     if optimiser.clip_value is not None:
