@@ -11,7 +11,7 @@ import pytest
 
 from elman.errors import RunError
 from elman.runs.plots import confusion_matrix, loss_curves, save
-from elman.runs.report import Headline, Table, headline_of, write_report
+from elman.runs.report import Headline, ReportTable, headline_of, write_report
 from elman.runs.run import Run
 
 RECIPE = 'task = "forecasting"\n[network]\ncell = "gru" # <not & a tag>\n'
@@ -69,7 +69,9 @@ def report(run, **options):
         "summary": "A GRU forecasts a year.",
         "facts": [("hidden units", "32")],
         "metrics": [("mean absolute error", "17.3"), ("MASE", "0.5")],
-        "tables": [Table("Backtest", ["model", "MAE"], [["this network", "17.3"], ["naive", "31"]], "Three folds.")],
+        "tables": [
+            ReportTable("Backtest", ["model", "MAE"], [["this network", "17.3"], ["naive", "31"]], "Three folds.")
+        ],
         "plots": [("forecast.png", "The forecast"), ("loss.png", "The loss")],
         "sample": "time traveller went on",
         "sample_prompt": "time traveller",
@@ -135,7 +137,7 @@ EVIL = "<script>alert('x')</script>&\"\x00\ud800"
         {"summary": EVIL},
         {"facts": [(EVIL, EVIL)]},
         {"metrics": [(EVIL, EVIL)]},
-        {"tables": [Table(EVIL, [EVIL], [[EVIL]], EVIL)]},
+        {"tables": [ReportTable(EVIL, [EVIL], [[EVIL]], EVIL)]},
         {"plots": [("loss.png", EVIL)]},
         {"sample": EVIL, "sample_prompt": EVIL},
         {"sample": "x", "sample_prompt": EVIL, "result": {"task": "language"}},
@@ -192,13 +194,13 @@ def test_columns_of_numbers_are_aligned_right(run):
     text = report(run)
     assert '<th scope="col" class="n">MAE</th>' in text and '<td class="n">31</td>' in text
     assert '<th scope="row">naive</th>' in text
-    mixed = report(run, tables=[Table("", ["a", "b"], [["x", "3.5"], ["y", "about 4"]])])
+    mixed = report(run, tables=[ReportTable("", ["a", "b"], [["x", "3.5"], ["y", "about 4"]])])
     assert "<td>3.5</td>" in mixed
-    assert '<th scope="row">7</th>' in report(run, tables=[Table("", ["fold", "b"], [["7", "3.5"]])])
+    assert '<th scope="row">7</th>' in report(run, tables=[ReportTable("", ["fold", "b"], [["7", "3.5"]])])
 
 
 def test_rows_of_uneven_length_are_kept(run):
-    assert "extra" in Page(report(run, tables=[Table("t", ["a"], [["x", "extra"], []])])).text
+    assert "extra" in Page(report(run, tables=[ReportTable("t", ["a"], [["x", "extra"], []])])).text
 
 
 def test_a_page_fits_phones_printers_and_dark_rooms(run):

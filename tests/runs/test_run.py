@@ -15,7 +15,7 @@ from tests.runs.finished import finish
 
 from elman.errors import RunError, UsageError
 from elman.files import FORMAT
-from elman.runs.run import Run, default_folder
+from elman.runs.run import Run
 
 RECIPE = 'task = "regression"\n'
 
@@ -280,30 +280,3 @@ def test_a_result_of_0_1_0_is_read_under_the_names_of_today(tmp_path):
     assert Run.open(tmp_path).result()["metrics"] == {
         "train_loss": 1.0, "validation_loss": 2.0, "validation_accuracy": 0.5,
     }  # fmt: skip
-
-
-# Default folders ----------------------------------------------------------------------------------------------------------------
-
-
-def test_the_first_free_folder(tmp_path):
-    assert default_folder("sine-online") == Path("runs/sine-online")
-    assert default_folder("sine-online", tmp_path) == tmp_path / "sine-online"
-    (tmp_path / "sine-online").mkdir()
-    assert default_folder("sine-online", tmp_path) == tmp_path / "sine-online-2"
-    (tmp_path / "sine-online-2").write_text("a file takes the name too")
-    assert default_folder("sine-online", tmp_path) == tmp_path / "sine-online-3"
-    assert not (tmp_path / "sine-online-3").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "folder"),
-    [
-        ("my/own recipe.toml", "own-recipe"),
-        (r"C:\me\x.toml", "x"),
-        ("../..", "run"),
-        ("größe", "größe"),
-        ("a:b*c", "a-b-c"),
-    ],
-)
-def test_any_recipe_name_gives_one_folder_in_the_base(name, folder, tmp_path):
-    assert default_folder(name, tmp_path) == tmp_path / folder

@@ -8,13 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from elman.cells import State
 from elman.errors import DataError
-from elman.files import Array
+from elman.files import Array, parse_json
 from elman.network import Network
 
 
@@ -56,7 +55,7 @@ def state_from_bytes(network: Network, parameters: Mapping[str, Array], data: by
     try:
         arrays = load(data)
         length = int.from_bytes(data[:8], "little")
-        header: dict[str, Any] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+        header = parse_json(data[8 : 8 + length]).get("__metadata__", {})
         state = tuple(arrays[name] for name in network.recurrence.state_names)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"`data` is not the state of a stream: {error!r}; save it again with `save_state`") from error

@@ -112,8 +112,10 @@ def actual_against_predicted_over_time(
 
     Args:
         x: (T,) numbers or times, as in `forecast`.
-        actual, predicted: (T,) each; gaps (NaN) are left open.
-        x_label, y_label: what the axes show, with units.
+        actual: (T,); gaps (NaN) are left open.
+        predicted: (T,), as `actual`.
+        x_label: what the x axis shows, with its unit.
+        y_label: what the y axis shows, with its unit.
         scatter: dots and crosses instead of lines, for few or unordered points.
 
     Raises:
@@ -144,7 +146,8 @@ def truth_against_prediction(actual: ArrayLike, predicted: ArrayLike, y_label: s
     """Every predicted value over its actual one; a perfect prediction lies on the diagonal.
 
     Args:
-        actual, predicted: any shape, the same for both; points with a NaN are left out.
+        actual: of any shape; points with a NaN are left out.
+        predicted: of the same shape.
         y_label: the quantity with its unit.
 
     Raises:
@@ -226,10 +229,13 @@ def forecast(
         times: (T,) times of the series: dates (datetime64, datetime, ISO text), numbers, or any text (then evenly spaced).
         actual: (T,) its values, original units.
         future_times: (K,) times of the forecast.
-        mean, low, high: (K,) the forecast and the ends of its range; no range where `low` or `high` is None.
+        mean: (K,) the forecast.
+        low: (K,) the lower end of its range; None for no range.
+        high: (K,) the upper end; None for no range.
         backtest: for each fold its times and its forecasts, each (K,).
         title: of the picture, such as the name of the series.
-        y_label, x_label: what the axes show, with units.
+        y_label: what the y axis shows, with its unit.
+        x_label: what the x axis shows, with its unit.
         level: the probability that the range shall enclose, in per cent.
 
     Raises:

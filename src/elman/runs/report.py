@@ -45,8 +45,15 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table of the report: texts only. `note` stands below it."""
+class ReportTable:
+    """A table of the report: texts only.
+
+    Attributes:
+        title: above it.
+        header: names of the columns.
+        rows: a text for each column.
+        note: below it.
+    """
 
     title: str
     header: Sequence[str]
@@ -58,8 +65,11 @@ class Table:
 class Headline:
     """The number that speaks for the run.
 
-    `label` names it, `value` is its text, `meaning` says it in plain words. `rivals` stand beside it as bars: (name, text, length
-    from 0 to 1, whether it is this network).
+    Attributes:
+        label: names it.
+        value: its text.
+        meaning: says it in plain words.
+        rivals: bars beside it: (name, text, length from 0 to 1, whether it is this network).
     """
 
     label: str
@@ -108,7 +118,7 @@ def write_report(
     summary: str,
     facts: Pairs,
     metrics: Pairs,
-    tables: Sequence[Table] = (),
+    tables: Sequence[ReportTable] = (),
     plots: Sequence[tuple[str, str]] | None = None,
     sample: str | None = None,
     sample_prompt: str | None = None,
@@ -120,12 +130,14 @@ def write_report(
 
     Args:
         run: its `recipe.toml`, `metrics.jsonl`, `result.json` and `plots/` are read.
-        title, summary: what was trained, in a few words and in a sentence or two.
+        title: what was trained, in a few words.
+        summary: the same in a sentence or two.
         facts: (name, value) of the network and the training, shown below the headline.
         metrics: (name, value) of every number worth showing.
         tables: further tables, such as the backtest beside its baselines.
         plots: (file in `plots/`, caption) in the order wanted, the first one on the first screen; None takes all files by name.
-        sample, sample_prompt: generated text and what it was asked to go on from.
+        sample: generated text.
+        sample_prompt: what that goes on from.
         notes: what a reader should know before trusting the numbers, a sentence or two each.
         headline: the number that speaks for the run; None makes one from `result`.
         result: what `result.json` holds or will hold; None reads it, where it is there.
@@ -270,12 +282,12 @@ def _pairs(pairs: Pairs, kind: str) -> str:
     return f'<dl class="{kind}">{items}</dl>' if items else ""
 
 
-def _numbers(metrics: Pairs, tables: Sequence[Table]) -> str:
-    every = [Table("", ["measure", "value"], [list(pair) for pair in metrics])] if metrics else []
+def _numbers(metrics: Pairs, tables: Sequence[ReportTable]) -> str:
+    every = [ReportTable("", ["measure", "value"], [list(pair) for pair in metrics])] if metrics else []
     return "\n".join(_table(table) for table in [*every, *tables])
 
 
-def _table(table: Table) -> str:
+def _table(table: ReportTable) -> str:
     width = len(table.header)
     numeric = [
         all(NUMERIC.match(row[column].strip()) for row in table.rows if column < len(row) and row[column].strip())

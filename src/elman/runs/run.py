@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shlex
 import shutil
 from dataclasses import dataclass
@@ -339,17 +338,3 @@ class Run:
                     shutil.rmtree(path)
                 else:
                     path.unlink(missing_ok=True)
-
-
-def default_folder(recipe_name: str, base: Path | str = Path("runs")) -> Path:
-    """The first free one of `base/NAME`, `base/NAME-2`, `base/NAME-3`, ...; it is not made.
-
-    `recipe_name` may be a path to a TOML file; its stem is taken, and what does not belong in a file name becomes `-`.
-    """
-    stem = re.split(r"[/\\]", recipe_name.removesuffix(".toml"))[-1]
-    name = re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "run"
-    folder, number = Path(base) / name, 1
-    while os.path.lexists(folder):
-        number += 1
-        folder = Path(base) / f"{name}-{number}"
-    return folder

@@ -34,8 +34,20 @@ def in_time(seconds: float | None) -> str:
 class RunSummary:
     """A run in one line.
 
-    `state` is `done`, `unfinished` (no result yet: still training, or stopped; `--resume` goes on) or `broken`, and `problem` says
-    why it is broken. `seconds` is the training time, `modified` the seconds since 1970 of the last change.
+    Attributes:
+        name: of its folder.
+        folder: where it is.
+        task: of its recipe.
+        cell: of its network.
+        engine: that trained it.
+        epochs: made so far; None where nothing says.
+        measure: the one that speaks for it; empty where there is none.
+        train: its value on the training data.
+        held_out: its value on data that the network was not trained on.
+        seconds: the whole training took; None where it is not over.
+        state: `done`, `unfinished` (no result yet: still training, or stopped; `--resume` goes on) or `broken`.
+        problem: why it is broken; empty otherwise.
+        modified: seconds since 1970 of the last change.
     """
 
     name: str
@@ -54,9 +66,12 @@ class RunSummary:
 
 
 def runs_in(folder: Path | str) -> list[RunSummary]:
-    """The runs in `folder`, the last changed first; `folder` may be a run itself.
+    """The runs in a folder, the last changed first.
 
     A run that cannot be read is in the list with the state `broken`; folders that hold no run are left out.
+
+    Args:
+        folder: of runs, or a run itself.
 
     Raises:
         RunError: `folder` itself is missing or cannot be listed.
@@ -76,7 +91,7 @@ def runs_in(folder: Path | str) -> list[RunSummary]:
 
 
 def rows(summaries: Iterable[RunSummary]) -> tuple[list[str], list[list[str]]]:
-    """The header and one row of text a run, in the order given."""
+    """The table of these runs: its header, and a row of texts for each, in their order."""
     return list(HEADER), [_row(summary) for summary in summaries]
 
 

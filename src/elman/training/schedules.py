@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from elman.errors import UsageError
+from elman.files import parse_named_numbers
 
 _NUMBERS = {"constant": 0, "cosine": 0, "linear": 0, "step": 2, "exponential": 1, "plateau": 2}
 _KNOWN = "constant, cosine, linear, step(every, factor), exponential(factor) or plateau(patience, factor)"
@@ -50,18 +50,20 @@ class Schedule:
 
 
 def parse_schedule(text: str, warmup: int = 0) -> Schedule:
-    """`step(100, 0.5)` and its like to a Schedule.
+    """Read a schedule.
+
+    Args:
+        text: `step(100, 0.5)` and its like.
+        warmup: that many first epochs climb linearly to the full rate.
+
+    Raises:
+        UsageError: no schedule is written so, or `warmup` is negative.
 
     >>> parse_schedule("step(100, 0.5)").rate(1.0, 250, 300, [])
     0.25
     """
-    match = re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*", str(text))
-    name = match[1] if match else ""
-    try:
-        numbers = tuple(float(part) for part in (match[2] or "").split(",") if part.strip()) if match else ()
-    except ValueError:
-        numbers = (math.nan,)
-    good = name in _NUMBERS and len(numbers) == _NUMBERS[name] and all(0 < n < math.inf for n in numbers)
+    name, numbers = parse_named_numbers(text) or ("", ())
+    good = _NUMBERS.get(name) == len(numbers) and all(0 < n < math.inf for n in numbers)
     if not good or (name in ("step", "plateau") and numbers[0] < 1):
         raise UsageError(f"`schedule` must be {_KNOWN}, with finite numbers above 0; got {text!r}")
     if warmup < 0:

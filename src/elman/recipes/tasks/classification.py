@@ -16,7 +16,7 @@ from elman.recipes.recipe import Recipe
 from elman.recipes.sources import Labelled
 from elman.recipes.tasks.task import Assessment, Picture, Task
 from elman.runs import plots
-from elman.runs.report import Table
+from elman.runs.report import ReportTable
 from elman.training import Callbacks
 
 
@@ -75,7 +75,7 @@ class ClassificationTask(Task):
             for name, r, t, g in zip(names, right, truths, guesses, strict=True)
         ]
         assessment.tables.append(
-            Table("By class", ["class", "sequences", "found (recall)", "right when named (precision)"], rows)
+            ReportTable("By class", ["class", "sequences", "found (recall)", "right when named (precision)"], rows)
         )
         return float(right.sum() / counts.sum())
 

@@ -13,7 +13,7 @@ from elman.recipes import sources
 from elman.recipes.recipe import Recipe
 from elman.recipes.sources import TextData
 from elman.recipes.tasks.task import Assessment, Task
-from elman.runs.report import Table
+from elman.runs.report import ReportTable
 from elman.training import Callbacks
 
 SAMPLE = {"length": 200, "temperature": 0.8, "seed": 0}
@@ -79,7 +79,9 @@ def _judge(assessment: Assessment, estimator: LanguageModel, train: str, text: s
     note = (
         f"Both read {len(text):,} characters as one stream; the {order}-gram counted the training text (Witten-Bell)."
     )
-    assessment.tables.append(Table("On validation text", ["", *(name.replace("_", " ") for name in ours)], rows, note))
+    assessment.tables.append(
+        ReportTable("On validation text", ["", *(name.replace("_", " ") for name in ours)], rows, note)
+    )
 
 
 def _sample(assessment: Assessment, estimator: LanguageModel, data: TextData, recipe: Recipe) -> None:

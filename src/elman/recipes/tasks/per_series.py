@@ -23,7 +23,7 @@ from elman.recipes.tasks.forecasting import (
     picture,
 )
 from elman.recipes.tasks.task import Assessment, Picture, Task, same_columns
-from elman.runs.report import Table
+from elman.runs.report import ReportTable
 from elman.training import Callbacks
 
 SHOWN_ROWS = 40
@@ -141,7 +141,7 @@ def _no_callback(verb: str) -> None:
     """Nobody wants to hear of a series."""
 
 
-def _by_series(backtest: PerSeriesBacktest) -> Table:
+def _by_series(backtest: PerSeriesBacktest) -> ReportTable:
     """The mean absolute error of each series, the network's beside that of the best baseline; the worst series first."""
     rows = []
     for name, b in backtest.by_series.items():
@@ -150,7 +150,7 @@ def _by_series(backtest: PerSeriesBacktest) -> Table:
     rows.sort(key=lambda row: row[3] - row[1])
     shown = [[name, number_text(ours), best, number_text(theirs)] for name, ours, best, theirs in rows[:SHOWN_ROWS]]
     title = "Series by series" if len(rows) <= SHOWN_ROWS else f"The {SHOWN_ROWS} of {len(rows)} series that fare worst"
-    return Table(title, ["", "mae", "best baseline", "its mae"], shown)
+    return ReportTable(title, ["", "mae", "best baseline", "its mae"], shown)
 
 
 def _verdict(backtest: PerSeriesBacktest, estimator: PerSeries) -> list[str]:

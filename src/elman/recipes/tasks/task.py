@@ -13,7 +13,7 @@ from elman.estimators import Estimator, PerSeries, load
 from elman.measures import number_text, title_of
 from elman.recipes.recipe import Recipe
 from elman.runs import plots
-from elman.runs.report import Table
+from elman.runs.report import ReportTable
 from elman.training import Callbacks
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Assessment:
     metrics: dict[str, float] = field(default_factory=dict)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
+    tables: list[ReportTable] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sample: str | None = None
     sample_prompt: str | None = None
@@ -140,10 +140,10 @@ class Task(ABC):
         return pictures
 
 
-def same_columns(metrics: dict[str, float], baselines: dict[str, dict[str, float]], ours: str) -> Table:
+def same_columns(metrics: dict[str, float], baselines: dict[str, dict[str, float]], ours: str) -> ReportTable:
     """Metrics beside those of the baselines, a row each."""
     names = [name for name in metrics if all(name in other for other in baselines.values())]
     rows = [
         [who, *(number_text(values[name]) for name in names)] for who, values in [(ours, metrics), *baselines.items()]
     ]
-    return Table("Beside simpler methods", ["", *names], rows)
+    return ReportTable("Beside simpler methods", ["", *names], rows)
