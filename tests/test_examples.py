@@ -89,6 +89,14 @@ def test_the_readme_program_learns_and_saves(tmp_path: Path) -> None:
     assert (tmp_path / "sums" / "model.safetensors").is_file()
 
 
+@pytest.mark.parametrize("page", ["nn", "torch", "native-engine"])
+def test_the_programs_of_a_page_run_one_after_the_other(page: str, tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert len(blocks) > 2
+    run("\n".join(blocks), tmp_path)
+
+
 def test_every_file_that_the_docs_link_to_is_there() -> None:
     pages = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").glob("*.md")]
     links = [

@@ -181,3 +181,10 @@ def test_wrong_shapes_are_told(engine_name: str) -> None:
         stream.step_many(np.zeros((2, 5, 4)))
     with pytest.raises(UsageError, match=r"`state` must be a tuple \(h,\)"):
         stream.state = np.zeros((1, 2, 5))
+
+
+@pytest.mark.parametrize("xs", [5.0, np.zeros(3), np.zeros((1, 2, 3, 4)), np.zeros((2, 4, 3))])
+def test_many_steps_of_another_shape_are_refused(engine_name: str, xs: Any) -> None:
+    stream = case("gru", input_size=3).engine(engine_name).stream()
+    with pytest.raises(UsageError, match=r"`x` must have shape \(1, \d+, 3\); got"):
+        stream.step_many(xs)
